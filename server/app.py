@@ -1,0 +1,244 @@
+"""Composition root: storage, workers, listeners, clients; started in this order and stopped in the opposite one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from server import commands  # noqa: F401  (declares all commands)
+from server.batcher import Batcher
+from server.connection import Connection
+from server.instance import Instance
+from server.logs import set_up_logging
+from server.run import Run
+from server.settings import Settings
+from server.workers import Outbox, Worker
+from storage.check import check as check_tables
+from storage.errors import StorageError
+from storage.schema import durability_warnings
+from storage.service import Storage, StorageOptions
+
+log = logging.getLogger("rowdis")
+
+#: The interpreter's default of 5 ms lets a thread that computes keep the loop from its sockets for that long.
+SWITCH_INTERVAL_S = 0.0005
+#: How often counters are sampled and idle clients looked for.
+CRON_S = 1.0
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal or SHUTDOWN; the exit code."""
+    set_up_logging(settings)
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    try:
+        import uvloop
+
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    except ImportError:
+        runner = asyncio.Runner()
+    with runner:
+        return runner.run(App(settings).serve())
+
+
+def check(settings: Settings, repair: bool) -> int:
+    """Verify the tables and print what is found; 0 if all is well (or was repaired), 1 if not."""
+    storage = Storage(_options(settings))
+    try:
+        with contextlib.closing(_Stopping(storage)):
+            storage.connect()
+            findings = check_tables(storage.database, repair=repair)
+    except StorageError as error:
+        print(f"rowdis check: {error}", file=sys.stderr)
+        return 1
+    for finding in findings:
+        print(finding)
+    print("nothing to complain about" if not findings else f"{len(findings)} findings")
+    return 0 if not findings or repair else 1
+
+
+class _Stopping:
+    def __init__(self, storage: Storage) -> None:
+        self.close = storage.stop
+
+
+class App:
+    """One serving process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._servers: list[asyncio.Server] = []
+
+    async def serve(self) -> int:
+        settings = self.settings
+        loop = asyncio.get_running_loop()
+        self.instance = instance = Instance(settings, loop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, instance.stopping.set)
+        storage = Storage(_options(settings))
+        try:
+            sockets = _bind(settings)
+        except OSError as error:
+            log.error("can't listen: %s", error)
+            return 1
+        try:
+            address = f"{socket.gethostname()}:{settings.port}"
+            await self._or_stopping(loop.run_in_executor(None, storage.start, address), storage)
+            if instance.stopping.is_set():
+                storage.stop()
+                return 0
+        except StorageError as error:
+            log.error("%s", error)
+            storage.stop()
+            return 1
+        instance.storage = storage
+        outbox = Outbox(loop)
+        workers = [Worker(number, executor, outbox) for number, executor in enumerate(storage.executors)]
+        instance.batcher = Batcher(
+            loop, workers, self._answer, lambda: settings.storage_timeout_ms, lambda: instance.outstanding
+        )
+        for worker in workers:
+            worker.start()
+        self._tell(storage)
+        await self._listen(sockets)
+        log.info("Ready to accept connections")
+        cron = asyncio.create_task(self._cron())
+        await instance.stopping.wait()
+        cron.cancel()
+        await self._stop(storage, workers)
+        return 0
+
+    async def _or_stopping(self, starting: asyncio.Future[None], storage: Storage) -> None:
+        """Wait for storage to be up, or for a signal to end the waiting."""
+        stopping = asyncio.ensure_future(self.instance.stopping.wait())
+        waiting: list[asyncio.Future[Any]] = [starting, stopping]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            storage.stopping.set()
+        stopping.cancel()
+        await starting
+
+    async def _listen(self, sockets: list[socket.socket]) -> None:
+        loop = self.instance.loop
+        for sock in sockets:
+            unix = sock.family == socket.AF_UNIX
+            make = loop.create_unix_server if unix else loop.create_server
+            self._servers.append(
+                await make(lambda unix=unix: Connection(self.instance, unix=unix), sock=sock,  # type: ignore[misc]
+                           backlog=self.settings.tcp_backlog)
+            )
+
+    def _answer(self, run: Run) -> None:
+        connection = self.instance.clients.get(run.session.id)
+        if connection is not None:
+            connection.answer(run)
+
+    def _tell(self, storage: Storage) -> None:
+        """The start-up log: engine, address, what the database promises, schema."""
+        log.info("storage: %s, schema version %d, table prefix %s", storage.target.display(), storage.schema_version,
+                 self.settings.table_prefix)
+        dialect = storage.database.dialect
+        log.info("database: %s; %s", dialect.name if dialect else "?", ", ".join(storage.durability))
+        for warning in durability_warnings(storage.durability):
+            log.warning("durability: %s", warning)
+        if self.settings.port:
+            log.info("listening on %s, port %d", " ".join(self.settings.bind), self.settings.port)
+        if self.settings.unixsocket:
+            log.info("listening on %s", self.settings.unixsocket)
+
+    async def _cron(self) -> None:
+        instance = self.instance
+        while True:
+            await asyncio.sleep(CRON_S)
+            instance.metrics.sample(instance.total_commands())
+            limit = self.settings.timeout_s
+            if limit:
+                for client in list(instance.clients.values()):
+                    if client.idle_s > limit and not client.busy:
+                        client.kill()
+
+    async def _stop(self, storage: Storage, workers: list[Worker]) -> None:
+        """Take no more requests, let units finish and replies leave, then end."""
+        instance = self.instance
+        log.info("stopping: %d clients, %d runs under way", len(instance.clients), instance.batcher.pending)
+        for listener in self._servers:
+            listener.close()
+        for client in list(instance.clients.values()):
+            client.close_when_done()
+        deadline = instance.loop.time() + (0 if instance.stop_now else self.settings.shutdown_timeout_s)
+        while instance.clients and instance.loop.time() < deadline:
+            await asyncio.sleep(0.01)
+        for client in list(instance.clients.values()):
+            client.kill()
+        storage.stopping.set()
+        instance.batcher.stop_workers()
+        await instance.loop.run_in_executor(None, _finish, storage, workers)
+        if self.settings.unixsocket:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.settings.unixsocket)
+        log.info("Rowdis is now ready to exit, bye bye...")
+
+
+def _finish(storage: Storage, workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.join(5)
+    storage.stop()
+
+
+def _options(settings: Settings) -> StorageOptions:
+    return StorageOptions(
+        url=settings.database,
+        workers=settings.workers,
+        prefix=settings.table_prefix,
+        databases=settings.databases,
+        timeout_ms=settings.storage_timeout_ms,
+        start_timeout_ms=settings.storage_start_timeout_ms,
+        sweep_interval_ms=settings.sweep_interval_ms,
+    )
+
+
+def _bind(settings: Settings) -> list[socket.socket]:
+    """The listening sockets. OSError says which address can't be had."""
+    sockets: list[socket.socket] = []
+    if settings.port:
+        for address in settings.bind:
+            sockets += _bind_address(address, settings.port)
+    if settings.unixsocket:
+        path = Path(settings.unixsocket)
+        if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
+            path.unlink()
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.bind(str(path))
+        if settings.unixsocketperm:
+            path.chmod(settings.unixsocketperm)
+        sockets.append(sock)
+    return sockets
+
+
+def _bind_address(address: str, port: int) -> Iterator[socket.socket]:
+    """One address of `bind`: `*` and `::*` stand for all, a dash in front means that its absence is no error."""
+    optional = address.startswith("-")
+    host = address.removeprefix("-")
+    try:
+        for place, family in {"*": [("0.0.0.0", socket.AF_INET)], "::*": [("::", socket.AF_INET6)]}.get(
+            host, [(host, socket.AF_INET6 if ":" in host else socket.AF_INET)]
+        ):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((place, port))
+            yield sock
+    except OSError as error:
+        if not optional:
+            raise OSError(f"address {host}, port {port}: {error.strerror}") from error

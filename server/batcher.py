@@ -1,0 +1,245 @@
+"""The batcher: whatever runs are pending when a worker is free become its next batch.
+
+There is no timer: a lone client waits for nobody, and the busier the server, the larger the batches.  Two batches that
+write share no key; reading batches need no such care, because a read beside an unacknowledged write may see the state
+before it or after it.  Lives on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from server.dispatch import indeterminate, not_applied
+from server.run import Batch, Name, Run
+from server.workers import Worker
+
+#: A batch ends with the run that takes it over one of these.
+MAX_COMMANDS = 2048
+MAX_BYTES = 8 * 1024 * 1024
+#: Batches that write, and that read, at the same time.
+WRITERS = 2
+READERS = 2
+#: Large replies that may be unsent at one time, over all clients, in bytes.
+MAX_OUTSTANDING = 192 * 1024 * 1024
+#: The slow lane may take this many times the usual time-out: its runs wait for each other and for slow readers.
+SLOW_FACTOR = 6
+#: How often deadlines are looked at, in seconds.
+TICK_S = 0.1
+
+
+class Batcher:
+    """Queues of pending runs, and the workers.
+
+    `answer(run)` is called on the loop when a run is answered or has failed.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        workers: list[Worker],
+        answer: Callable[[Run], None],
+        timeout_ms: Callable[[], int],
+        outstanding: Callable[[], int],
+    ) -> None:
+        self._loop = loop
+        self._answer = answer
+        self._timeout_ms = timeout_ms
+        self._outstanding = outstanding
+        self._idle = list(workers)
+        self._workers = len(workers)
+        self._writing: deque[tuple[float, Run]] = deque()
+        self._reading: deque[tuple[float, Run]] = deque()
+        self._slow: deque[tuple[float, Run]] = deque()
+        self._flying: list[Batch] = []
+        self._scheduled = False
+        self._stopped = False
+        self._ticking = False
+        self._paused_until = 0.0
+        self._paused_reads = False
+        self.batches = 0
+        self.batched_commands = 0
+
+    def submit(self, run: Run) -> None:
+        """Queue a run; it starts when a worker and its lane are free."""
+        lane = self._slow if run.slow else self._writing if run.writes else self._reading
+        lane.append((self._deadline(slow=run.slow), run))
+        if not self._scheduled:
+            # At the end of this turn of the loop, when every connection with input has had its say.
+            self._scheduled = True
+            self._loop.call_soon(self._dispatch)
+
+    @property
+    def pending(self) -> int:
+        """Runs that wait for a worker or are with one."""
+        return len(self._writing) + len(self._reading) + len(self._slow) + sum(len(b.runs) for b in self._flying)
+
+    def pause(self, until: float, *, reads: bool) -> None:
+        """Hold back writes, or everything, until a time on the monotonic clock (CLIENT PAUSE)."""
+        self._paused_until = max(self._paused_until, until)
+        self._paused_reads = reads
+        self._loop.call_at(self._loop.time() + self._paused_until - time.monotonic(), self._dispatch)
+
+    def unpause(self) -> None:
+        self._paused_until = 0.0
+        self._dispatch()
+
+    def stop_workers(self) -> None:
+        """Let every worker end after the batch it is at."""
+        for worker in self._idle:
+            worker.tasks.put(None)
+        self._idle = []
+        self._stopped = True
+
+    def _deadline(self, *, slow: bool) -> float:
+        return time.monotonic() + self._timeout_ms() / 1000 * (SLOW_FACTOR if slow else 1)
+
+    # -- making batches
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        paused = time.monotonic() < self._paused_until
+        if not paused and self._writing and self._idle:
+            self._start_writers()
+        if not (paused and self._paused_reads):
+            flying = sum(1 for batch in self._flying if not batch.writes and not batch.slow)
+            while self._reading and self._idle and flying < READERS:
+                self._start(self._take(self._reading), writes=False)
+                flying += 1
+            if self._slow and self._idle and self._may_start_slow(paused):
+                deadline, run = self._slow.popleft()
+                self._start([(deadline, run)], writes=run.writes, slow=True, alone=run.alone)
+        if (self._flying or self._writing or self._reading or self._slow) and not self._ticking:
+            self._ticking = True
+            self._loop.call_later(TICK_S, self._tick)
+
+    def _start_writers(self) -> None:
+        writing = [batch for batch in self._flying if batch.writes]
+        if any(batch.alone for batch in writing):
+            return
+        while self._writing and self._idle and len(writing) < max(1, min(WRITERS, self._workers - 1)):
+            if self._writing[0][1].alone:
+                if writing:
+                    return
+                self._start([self._writing.popleft()], writes=True, alone=True)
+                return
+            taken = set().union(*(batch.names for batch in writing)) if writing else frozenset[Name]()
+            runs = self._take(self._writing, taken)
+            if not runs:
+                return
+            self._start(runs, writes=True)
+            writing.append(self._flying[-1])
+
+    def _take(
+        self, lane: deque[tuple[float, Run]], taken: frozenset[Name] | set[Name] = frozenset()
+    ) -> list[tuple[float, Run]]:
+        """Runs for one batch from the front of a lane; those that touch a key in `taken` stay, in their order."""
+        runs: list[tuple[float, Run]] = []
+        left: list[tuple[float, Run]] = []
+        commands = size = 0
+        while lane and commands < MAX_COMMANDS and size < MAX_BYTES:
+            entry = lane.popleft()
+            run = entry[1]
+            if run.alone:
+                left.append(entry)
+                break
+            if taken and not (taken.isdisjoint(run.keys) and taken.isdisjoint(run.blind)):
+                left.append(entry)
+                # Who comes after it and wants the same keys must not overtake it.
+                taken = taken.union(run.keys, run.blind)
+                continue
+            runs.append(entry)
+            commands += run.units
+            size += run.size
+        lane.extendleft(reversed(left))
+        return runs
+
+    def _start(
+        self, entries: list[tuple[float, Run]], *, writes: bool, slow: bool = False, alone: bool = False
+    ) -> None:
+        runs = [run for _, run in entries]
+        names: set[Name] = set()
+        if writes:
+            for run in runs:
+                names.update(run.keys)
+                names.update(run.blind)
+        batch = Batch(runs, writes, slow, alone, names, min(deadline for deadline, _ in entries), self._done)
+        self._flying.append(batch)
+        self.batches += 1
+        self.batched_commands += sum([run.units for run in runs])
+        batch.worker = self._idle.pop()
+        batch.worker.tasks.put(batch)
+
+    def _may_start_slow(self, paused: bool) -> bool:
+        """One slow run at a time, on a worker that the other lanes can spare, if its reply fits among the unsent."""
+        run = self._slow[0][1]
+        if any(batch.slow for batch in self._flying) or (paused and run.writes):
+            return False
+        if run.writes:
+            names = {*run.keys, *run.blind}
+            for batch in self._flying:
+                if batch.writes and (batch.alone or run.alone or not batch.names.isdisjoint(names)):
+                    return False
+        outstanding = self._outstanding()
+        return not outstanding or outstanding + run.weight <= MAX_OUTSTANDING
+
+    def wake(self) -> None:
+        """Something that held a run back may have changed."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._dispatch)
+
+    # -- the ends of batches
+
+    def _done(self, batch: Batch) -> None:
+        self._flying.remove(batch)
+        if self._stopped:
+            batch.worker.tasks.put(None)
+        else:
+            self._idle.append(batch.worker)
+        for run in batch.runs:
+            if run.put_back and not run.answered:
+                run.put_back = False
+                run.slow = True
+                self._slow.append((self._deadline(slow=True), run))
+            elif not run.answered:
+                run.answered = True
+                self._answer(run)
+        self.wake()
+
+    def _tick(self) -> None:
+        """Answer what ran out of time: queued runs were not applied, running ones may have been."""
+        now = time.monotonic()
+        paused = now < self._paused_until
+        for lane in (self._writing, self._reading, self._slow):
+            if not lane or paused or min(deadline for deadline, _ in lane) > now:
+                continue
+            entries = list(lane)
+            lane.clear()
+            for deadline, run in entries:
+                if deadline > now:
+                    lane.append((deadline, run))
+                else:
+                    self._expire(run, not_applied("it waited too long for the database"))
+        for batch in self._flying:
+            if batch.deadline + TICK_S <= now and not batch.expired:
+                batch.expired = True
+                for run in batch.runs:
+                    error = indeterminate() if run.writes else not_applied("the database did not answer in time")
+                    self._expire(run, error)
+        if self._flying or self._writing or self._reading or self._slow:
+            self._loop.call_later(TICK_S, self._tick)
+        else:
+            self._ticking = False
+
+    def _expire(self, run: Run, error: object) -> None:
+        if run.answered:
+            return
+        run.answered = True
+        # The worker may still be at the run: it is answered by a copy that only has the error.
+        answer = Run(run.session, run.version, items=run.items, muted=run.muted)
+        answer.fail(error)  # type: ignore[arg-type]
+        answer.encode()
+        self._answer(answer)

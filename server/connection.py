@@ -1,0 +1,290 @@
+"""One client's connection: bytes in, requests queued, runs submitted, replies out, in order.
+
+A connection has at most one run with the batcher at a time.  It stops reading while too much is queued or unsent, so
+a client that sends faster than it reads is slowed down and nothing is buffered without bound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from protocol.encoder import encode
+from protocol.parser import RequestParser
+from server.planning import call, plan
+from server.registry import Request
+from server.run import LoopCall, Run
+from server.session import Later
+
+if TYPE_CHECKING:
+    from server.instance import Instance
+
+log = logging.getLogger("rowdis.connection")
+
+#: Reading stops while this many bytes of requests, or this many requests, wait to be executed.
+MAX_QUEUED_BYTES = 8 * 1024 * 1024
+MAX_QUEUED = 16 * 1024
+#: Nothing more is executed for a client while this many bytes of replies to it are unsent.
+MAX_UNSENT = 4 * 1024 * 1024
+#: From so many queued bytes on, a run counts the bytes of its requests.
+LARGE_INPUT = 256 * 1024
+#: Unsent bytes of one client from which they count among the outstanding large replies.
+LARGE_OUTPUT = 256 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """The loop's side of a client."""
+
+    def __init__(self, instance: Instance, *, unix: bool) -> None:
+        self._instance = instance
+        self._unix = unix
+        self._queue: deque[Request] = deque()
+        self._queued_bytes = 0
+        self._busy = False
+        self._reading = True
+        self._writable = True
+        self._ending = False
+        self._eof = False
+        self._later: Later | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._outstanding = 0
+
+    # -- called by the transport
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._transport = transport
+        transport.set_write_buffer_limits(high=MAX_UNSENT)
+        instance = self._instance
+        self.session = session = instance.new_session(_address(transport, "peername", self._unix, instance),
+                                                      _address(transport, "sockname", self._unix, instance),
+                                                      unix=self._unix)
+        session.pending_input = lambda: self._queued_bytes + self._parser.buffered
+        session.pending_output = transport.get_write_buffer_size
+        session.server_kill = self.kill
+        self._parser = RequestParser(
+            max_bulk=instance.settings.proto_max_bulk_len, authenticated=session.authenticated
+        )
+        if not self._unix:
+            _tune(transport, instance.settings.tcp_keepalive_s)
+        refusal = instance.admit(self)
+        if refusal is not None:
+            transport.write(refusal)
+            self._ending = True
+            transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        if self._ending:
+            return
+        session = self.session
+        session.last_active = time.monotonic()
+        session.input_bytes += len(data)
+        requests = self._parser.feed(data)
+        if requests:
+            self._queue.extend(requests)
+            self._queued_bytes += len(data)
+            if not self._busy:
+                self._advance()
+        elif self._parser.error is not None and not self._busy:
+            self._advance()
+        elif self._parser.buffered > self._instance.settings.client_query_buffer_limit:
+            log.warning("client %d exceeded client-query-buffer-limit", session.id)
+            self.kill()
+        if self._queued_bytes > MAX_QUEUED_BYTES or len(self._queue) > MAX_QUEUED:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        """The client will send no more. What it sent before is still answered; half a request is forgotten."""
+        self._eof = True
+        return self._busy or bool(self._queue)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ending = True
+        self._queue.clear()
+        self._queued_bytes = 0
+        if self._timer is not None:
+            self._timer.cancel()
+        self._count_outstanding(0)
+        self._instance.forget(self)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+        self._pause_reading()
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._count_outstanding(0)
+        if not self._busy:
+            self._advance()
+
+    # -- the way of requests
+
+    def answer(self, run: Run) -> None:
+        """A run is over: send its replies and go on with what is queued."""
+        self._busy = False
+        if self._ending:
+            return
+        if run.loop_calls:
+            self._finish_loop_calls(run)
+        self._settle(run.output)
+        if not self._ending:
+            self._advance()
+
+    def kill(self) -> None:
+        """Drop the client; what it has running is finished, its reply lost."""
+        self._ending = True
+        self._transport.abort()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something of this client is being executed or written."""
+        return self._busy or self._transport.get_write_buffer_size() > 0
+
+    @property
+    def idle_s(self) -> float:
+        return time.monotonic() - self.session.last_active
+
+    def close_when_done(self) -> None:
+        """Take no more requests; end the connection when what is being executed is answered."""
+        self._queue.clear()
+        self._eof = True
+        if not self._busy:
+            self._end()
+
+    def refresh_limits(self) -> None:
+        """Take over settings, and the session's authentication, for the requests to come."""
+        self._parser.max_bulk = self._instance.settings.proto_max_bulk_len
+        self._parser.authenticated = self.session.authenticated
+
+    def _advance(self) -> None:
+        """Plan and submit until there is something to wait for."""
+        session = self.session
+        queue = self._queue
+        while self._writable and not self._busy:
+            if not queue and self._parser.held_back:
+                # What did not fit the limits before AUTH may fit now.
+                queue.extend(self._parser.feed(b""))
+            if not queue:
+                break
+            outcome = plan(session, queue, self._queued_bytes > LARGE_INPUT)
+            if session.authenticated is not self._parser.authenticated:
+                self._parser.authenticated = session.authenticated
+            self._later = outcome.later
+            if outcome.run.units:
+                self._busy = True
+                self._instance.batcher.submit(outcome.run)
+            else:
+                self._settle(outcome.run.items)  # type: ignore[arg-type]  # without units all items are bytes
+                if self._ending:
+                    return
+        if not queue:
+            self._queued_bytes = 0
+            if not self._busy:
+                self._after_last()
+        if not self._reading and self._writable and (not queue or self._queued_bytes < MAX_QUEUED_BYTES):
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _settle(self, output: list[bytes]) -> None:
+        """Write replies, and see to what the commands asked for beyond them: the end, or time."""
+        self._write(output)
+        if self.session.close_after_reply:
+            self._end()
+        elif self._later is not None:
+            self._wait(self._later)
+
+    def _after_last(self) -> None:
+        """Everything is answered: a broken protocol or the end of input ends the connection now."""
+        error = self._parser.error
+        if error is not None:
+            self._transport.write(b"-ERR " + error.message + b"\r\n")
+            self._end()
+        elif self._eof:
+            self._end()
+
+    def _finish_loop_calls(self, run: Run) -> None:
+        """Make the replies inside of EXEC that belong to the loop, then encode."""
+        for reply in run.replies:
+            if type(reply) is list:
+                for position, inner in enumerate(reply):
+                    if type(inner) is LoopCall:
+                        reply[position] = call(self.session, inner.command, inner.request)
+        run.encode()
+
+    def _wait(self, later: Later) -> None:
+        self._busy = True
+
+        def due() -> None:
+            self._busy = False
+            self._later = self._timer = None
+            self._settle([encode(later.reply, self.session.version)])
+            if not self._ending:
+                self._advance()
+
+        self._timer = self._instance.loop.call_later(later.seconds, due)
+
+    def _write(self, parts: list[bytes]) -> None:
+        if not parts:
+            return
+        transport = self._transport
+        if len(parts) == 1:
+            data = parts[0]
+            size = len(data)
+            transport.write(data)
+        else:
+            size = sum(map(len, parts))
+            if size < LARGE_OUTPUT:
+                transport.write(b"".join(parts))
+            else:
+                transport.writelines(parts)
+        self.session.output_bytes += size
+        if size >= LARGE_OUTPUT:
+            self._count_outstanding(transport.get_write_buffer_size())
+
+    def _count_outstanding(self, size: int) -> None:
+        """Tell the instance how much of large replies this client has yet to read."""
+        if size != self._outstanding:
+            self._instance.outstanding += size - self._outstanding
+            freed = size < self._outstanding
+            self._outstanding = size
+            if freed:
+                self._instance.batcher.wake()
+
+    def _pause_reading(self) -> None:
+        if self._reading and not self._ending:
+            self._reading = False
+            self._transport.pause_reading()
+
+    def _end(self) -> None:
+        self._ending = True
+        self._transport.close()
+
+
+def _address(transport: asyncio.Transport, which: str, unix: bool, instance: Instance) -> str:
+    """The address of one end as CLIENT LIST shows it."""
+    if unix:
+        return f"{instance.settings.unixsocket}:0"
+    name: Any = transport.get_extra_info(which)
+    if not name:
+        return "?:0"
+    host, port = name[0], name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _tune(transport: asyncio.Transport, keepalive_s: int) -> None:
+    """TCP_NODELAY, and probes as Redis sends them: after `keepalive_s`, then every third of it, three times."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if keepalive_s:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, keepalive_s)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, keepalive_s // 3))
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)

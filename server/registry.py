@@ -1,0 +1,291 @@
+"""The table of commands: each is declared once, where it is implemented, and everything else derives from that.
+
+COMMAND, COMMAND DOCS and GETKEYS, the checks before a command runs, its way (event loop, read or write lane), the keys
+that the unit of work prefetches, counters and `docs/commands.md` all read this table.  A row that contradicts itself
+is refused when the module is imported.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocol.errors import CommandError, unknown_command, unknown_subcommand, wrong_arity
+
+Request = list[bytes]
+
+
+class Is(enum.Flag):
+    """Redis's command flags; `flag_names` gives them as COMMAND INFO does."""
+
+    NONE = 0
+    WRITE = enum.auto()
+    READONLY = enum.auto()
+    DENYOOM = enum.auto()
+    ADMIN = enum.auto()
+    PUBSUB = enum.auto()
+    NOSCRIPT = enum.auto()
+    BLOCKING = enum.auto()
+    LOADING = enum.auto()
+    STALE = enum.auto()
+    SKIP_MONITOR = enum.auto()
+    SKIP_SLOWLOG = enum.auto()
+    ASKING = enum.auto()
+    FAST = enum.auto()
+    NO_AUTH = enum.auto()
+    MAY_REPLICATE = enum.auto()
+    NO_ASYNC_LOADING = enum.auto()
+    NO_MULTI = enum.auto()
+    MOVABLEKEYS = enum.auto()
+    ALLOW_BUSY = enum.auto()
+    TOUCHES_ARBITRARY_KEYS = enum.auto()
+    NO_MANDATORY_KEYS = enum.auto()
+    PROTECTED = enum.auto()
+
+
+#: Flags that COMMAND INFO of Redis does not tell.
+_SILENT = Is.PROTECTED | Is.TOUCHES_ARBITRARY_KEYS
+
+
+class Way(enum.Enum):
+    """How a command gets executed."""
+
+    #: On the event loop, when all earlier commands of the connection are answered: it needs no storage.
+    LOOP = "loop"
+    #: In a unit of work, batched with others.
+    UNIT = "unit"
+    #: In a unit of work of its own, since it reads or waits for long.
+    SLOW = "slow"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Where the names of keys stand: first and last position (negative: from the end) and step; and what is done to
+    them, in the words of COMMAND INFO's key specifications ("RW access update")."""
+
+    first: int
+    last: int
+    step: int
+    flags: str = "RO access"
+
+    def names(self, request: Request) -> list[bytes]:
+        last = self.last if self.last >= 0 else len(request) + self.last
+        return request[self.first : last + 1 : self.step]
+
+
+NO_KEYS: tuple[Keys, ...] = ()
+
+
+def one_key(flags: str) -> tuple[Keys, ...]:
+    return (Keys(1, 1, 1, flags),)
+
+
+def all_keys(flags: str) -> tuple[Keys, ...]:
+    return (Keys(1, -1, 1, flags),)
+
+
+@dataclass(slots=True, eq=False)
+class Command:
+    """One command or subcommand. `handler` takes what `takes` says, then the request (its name included)."""
+
+    name: str
+    arity: int
+    flags: Is
+    keys: tuple[Keys, ...]
+    group: str
+    since: str
+    syntax: str
+    summary: str
+    handler: Callable[..., Any]
+    #: Names of the first parameters' types: ("Keyspace",), ("Session",) or ("Keyspace", "Session").
+    takes: tuple[str, ...]
+    way: Way
+    #: It looks at the values of strings, so they are prefetched.
+    values: bool
+    #: Whether this request overwrites its first key with a short string, whatever is there.
+    blind: Callable[[Request], bool] | None
+    #: Runs alone among writers: it may touch keys that it does not name.
+    alone: bool
+    #: A command of the loop whose reply depends on what came before it, so it waits for that.
+    cuts: bool
+    complexity: str = ""
+    tips: tuple[str, ...] = ()
+    #: The flags of a container differ from those of its subcommands.
+    subcommands: dict[bytes, Command] = field(default_factory=dict)
+    parent: Command | None = None
+    # Derived, for the way of a command, which asks for them at every request.
+    writes: bool = False
+    on_loop: bool = False
+    single_key: bool = False
+    with_session: bool = False
+    calls: int = 0
+    failed_calls: int = 0
+    rejected_calls: int = 0
+    usec: int = 0
+
+    def __post_init__(self) -> None:
+        self.writes = bool(self.flags & Is.WRITE)
+        self.on_loop = self.way is Way.LOOP
+        self.with_session = self.takes == ("Keyspace", "Session")
+        self.single_key = len(self.keys) == 1 and (self.keys[0].first, self.keys[0].last) == (1, 1)
+
+    @property
+    def full_name(self) -> str:
+        """The name in lower case, with its container's: "config|get"."""
+        return self.name if self.parent is None else f"{self.parent.name}|{self.name}"
+
+    def key_names(self, request: Request) -> list[bytes]:
+        """The keys that a request names, in the order of its specifications."""
+        if self.single_key:
+            return [request[1]]
+        return [name for keys in self.keys for name in keys.names(request)]
+
+    def check_arity(self, request: Request) -> None:
+        """Raise CommandError if the number of words is wrong."""
+        if len(request) != self.arity and (self.arity > 0 or len(request) < -self.arity):
+            raise wrong_arity(self.full_name.encode())
+
+
+#: All commands by name in lower case; subcommands are in their containers.
+TABLE: dict[str, Command] = {}
+# The same by the bytes that clients send, filled as they come; spellings in mixed case are not kept.
+_BY_WORD: dict[bytes, Command] = {}
+
+
+def command(
+    name: str,
+    *,
+    arity: int,
+    flags: Is,
+    group: str,
+    since: str,
+    syntax: str = "",
+    keys: tuple[Keys, ...] = NO_KEYS,
+    slow: bool = False,
+    alone: bool = False,
+    cuts: bool = True,
+    values: bool = True,
+    blind: Callable[[Request], bool] | None = None,
+    complexity: str = "O(1)",
+    tips: tuple[str, ...] = (),
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a command; the decorated function is its meaning and its docstring's first line its summary.
+
+    "CONFIG GET" declares a subcommand; its container must have been declared by `container`.
+    """
+
+    def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
+        takes = _takes(handler)
+        way = Way.LOOP if takes == ("Session",) else Way.SLOW if slow else Way.UNIT
+        words = name.lower().split()
+        row = Command(
+            name=words[-1],
+            arity=arity,
+            flags=flags,
+            keys=keys,
+            group=group,
+            since=since,
+            syntax=syntax,
+            summary=(inspect.getdoc(handler) or "").partition("\n")[0].rstrip("."),
+            handler=handler,
+            takes=takes,
+            way=way,
+            values=values,
+            blind=blind,
+            alone=alone,
+            cuts=cuts,
+            complexity=complexity,
+            tips=tips,
+            parent=TABLE[words[0]] if len(words) == 2 else None,
+        )
+        _add(row)
+        return handler
+
+    return declare
+
+
+def container(name: str, *, arity: int = -2, flags: Is = Is.NONE, group: str, since: str, summary: str) -> None:
+    """Declare a command that only has subcommands."""
+    _add(
+        Command(
+            name=name.lower(), arity=arity, flags=flags, keys=NO_KEYS, group=group, since=since, syntax="",
+            summary=summary, handler=_no_subcommand, takes=("Session",), way=Way.LOOP, values=False, blind=None,
+            alone=False, cuts=False,
+        )
+    )  # fmt: skip
+
+
+def find(request: Request) -> Command:
+    """The command or subcommand that a request asks for. Raises CommandError: unknown, or wrong number of words."""
+    word = request[0]
+    found = _BY_WORD.get(word)
+    if found is None:
+        found = _BY_WORD.get(word.upper())
+        if found is None:
+            raise unknown_command(word, request[1:])
+    if found.subcommands and len(request) > 1:
+        inner = found.subcommands.get(request[1].lower())
+        if inner is None:
+            raise unknown_subcommand(request[1], found.name.encode())
+        found = inner
+    arity = found.arity
+    if len(request) != arity and (arity > 0 or len(request) < -arity):
+        raise wrong_arity(found.full_name.encode())
+    return found
+
+
+def lookup(name: bytes) -> Command | None:
+    """A command by its name in any case, subcommands as "config|get"; None if there is no such command."""
+    outer, bar, inner = name.lower().partition(b"|")
+    found = _BY_WORD.get(outer.upper())
+    if found is None or not bar:
+        return found
+    return found.subcommands.get(inner)
+
+
+def every() -> Iterator[Command]:
+    """All commands, each followed by its subcommands."""
+    for row in TABLE.values():
+        yield row
+        yield from row.subcommands.values()
+
+
+def flag_names(row: Command) -> list[str]:
+    """The flags of a command as COMMAND INFO tells them, e.g. ["write", "denyoom"]."""
+    return [flag.name.lower() for flag in Is if flag & row.flags and not flag & _SILENT and flag.name]
+
+
+def _takes(handler: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(handler).parameters.values()
+    takes = tuple([str(parameter.annotation).rpartition(".")[2] for parameter in parameters][:-1])
+    if takes not in (("Keyspace",), ("Session",), ("Keyspace", "Session")):
+        raise TypeError(f"{handler.__qualname__} takes {takes}, and not a Keyspace, a Session, or both in this order")
+    return takes
+
+
+def _no_subcommand(session: Any, request: Request) -> None:
+    raise CommandError(b"ERR unknown subcommand")
+
+
+def _add(row: Command) -> None:
+    siblings = TABLE if row.parent is None else {key.decode(): value for key, value in row.parent.subcommands.items()}
+    problems = [
+        (row.name in siblings, "is declared twice"),
+        (not row.summary, "has no docstring"),
+        (Is.WRITE in row.flags and Is.READONLY in row.flags, "both writes and only reads"),
+        (Is.WRITE in row.flags and row.way is Way.LOOP, "writes without storage"),
+        (bool(row.keys) and row.way is Way.LOOP and row.group != "server", "has keys and no storage"),
+        (row.blind is not None and Is.WRITE not in row.flags, "overwrites and does not write"),
+        (row.arity == 0, "has no arity"),
+    ]
+    for wrong, what in problems:
+        if wrong:
+            raise ValueError(f"command {row.full_name} {what}")
+    if row.parent is None:
+        TABLE[row.name] = row
+        _BY_WORD[row.name.encode()] = _BY_WORD[row.name.upper().encode()] = row
+    else:
+        row.parent.subcommands[row.name.encode()] = row

@@ -1,0 +1,130 @@
+"""The state of one client: what it selected, queued, watches, calls itself. Lives on the event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from protocol.replies import Reply
+from server.registry import Command, Request
+
+if TYPE_CHECKING:
+    from server.instance import Instance
+    from server.run import Name
+
+
+@dataclass(slots=True)
+class Later:
+    """A reply that is due after some seconds; the connection's further commands wait for it."""
+
+    seconds: float
+    reply: Reply
+
+
+class NoReply:
+    """What a handler returns that must not be answered."""
+
+
+NO_REPLY = NoReply()
+
+
+class Session:
+    """One client. `close_after_reply` ends the connection once everything before is written."""
+
+    __slots__ = (
+        "address",
+        "authenticated",
+        "close_after_reply",
+        "command_count",
+        "created_at",
+        "db",
+        "id",
+        "input_bytes",
+        "instance",
+        "last_active",
+        "last_command",
+        "lib_name",
+        "lib_ver",
+        "local_address",
+        "name",
+        "no_evict",
+        "no_touch",
+        "output_bytes",
+        "pending_input",
+        "pending_output",
+        "queue_failed",
+        "queued",
+        "reply_mode",
+        "server_kill",
+        "unblock",
+        "unix",
+        "user",
+        "version",
+        "watched",
+    )  # fmt: skip
+
+    def __init__(self, instance: Instance, number: int, address: str, local_address: str, *, unix: bool) -> None:
+        self.instance = instance
+        self.id = number
+        self.address = address
+        self.local_address = local_address
+        self.unix = unix
+        self.user = b"default"
+        self.authenticated = not instance.settings.requirepass
+        self.version = 2
+        self.db = 0
+        self.name = b""
+        self.lib_name = b""
+        self.lib_ver = b""
+        self.created_at = self.last_active = time.monotonic()
+        self.last_command: Command | None = None
+        self.command_count = 0
+        #: The commands since MULTI; None outside of a transaction.
+        self.queued: list[tuple[Command, Request]] | None = None
+        self.queue_failed = False
+        #: (database number, name) -> version at the time of WATCH. Written by the worker that runs the session's run.
+        self.watched: dict[Name, int] = {}
+        #: "on", "off" or, for one reply, "skip" (CLIENT REPLY).
+        self.reply_mode = "on"
+        self.no_evict = False
+        self.no_touch = False
+        self.close_after_reply = False
+        self.input_bytes = 0
+        self.output_bytes = 0
+        # Filled in by the connection.
+        self.pending_input: Callable[[], int] = lambda: 0
+        self.pending_output: Callable[[], int] = lambda: 0
+        self.server_kill: Callable[[], None] = lambda: None
+        self.unblock: Callable[[bool], bool] = lambda with_error: False
+
+    def reset(self) -> None:
+        """Back to what a new connection is, except for its number and its protocol's bytes (RESET)."""
+        self.queued = None
+        self.queue_failed = False
+        self.watched = {}
+        self.db = 0
+        self.version = 2
+        self.name = b""
+        self.reply_mode = "on"
+        self.no_evict = False
+        self.no_touch = False
+        self.user = b"default"
+        self.authenticated = not self.instance.settings.requirepass
+
+    @property
+    def flags(self) -> str:
+        """The letters of CLIENT LIST."""
+        letters = ""
+        if self.queued is not None:
+            letters += "x"
+        if self.unix:
+            letters += "U"
+        if self.close_after_reply:
+            letters += "c"
+        if self.no_evict:
+            letters += "e"
+        if self.no_touch:
+            letters += "T"
+        return letters or "N"

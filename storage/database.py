@@ -1,0 +1,218 @@
+"""The pool of database sessions and the one place where driver errors get their meaning.
+
+A `Database` is a pooled Peewee database whose `begin()` and `commit()` travel joined with the statements around them
+(see `Connection`); `atomic()` works on it as on any other.  A session goes back to the pool at the end of every
+`session()` block, on every path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+from peewee import MySQLDatabase
+from playhouse.pool import MaxConnectionsExceeded, _PooledMySQLDatabase
+from pymysql.constants import ER
+
+from storage.connection import MAX_TRIP, Connection
+from storage.dialect import Dialect, Limits, detect
+from storage.engines import Target
+from storage.errors import (
+    BadTarget,
+    Conflict,
+    DatabaseReadOnly,
+    Duplicate,
+    GuardFailed,
+    LostConnection,
+    StorageError,
+    Unavailable,
+)
+from storage.tables import Tables
+
+log = logging.getLogger("rowdis.storage")
+
+#: A session that was idle for longer is pinged before it is used; the ping costs a round trip.
+PING_AFTER_S = 5.0
+
+_LOST = frozenset({0, 1053, 5066, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
+_UNREACHABLE = frozenset({1040, 1042, 1129, 1203, 1226, 2002, 2003, 2005})
+#: Deadlock, lock wait, record changed since snapshot; OceanBase's codes for "try again".
+_CONFLICT = frozenset({1205, 1213, 1020, 3058, 3572, 4012, 4038, 4138, 5179, 6002, 6003, 6004, 6005, 6213, 6224, 6235})
+_READ_ONLY = frozenset({1290, 1836, 1792, 3989})
+_TIMED_OUT = frozenset({1317, 1969, 3024})
+
+
+class _SessionDatabase(MySQLDatabase):
+    """A Peewee MySQL database whose connections are ours."""
+
+    target: Target
+    limits: Limits
+    tables: Tables
+    dialect: Dialect | None = None
+
+    def _connect(self) -> Connection:
+        connection = Connection(
+            **self.target.connect_arguments(),
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=max(1, self.limits.statement_ms // 2000),
+            read_timeout=self.limits.statement_ms / 1000,
+            write_timeout=self.limits.statement_ms / 1000,
+        )
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: Connection) -> None:
+        if self.dialect is None:
+            (version, comment), = connection.fetch("SELECT VERSION(), @@version_comment")
+            self.dialect = detect(version.decode(), comment.decode())
+        for statement, arguments in self.dialect.session_statements(self.limits):
+            connection.defer(statement, arguments)
+        connection.send()
+        wrong = self.dialect.mismatches(lambda name: connection.fetch(f"SELECT @@SESSION.{name}")[0][0], self.limits)
+        if wrong:
+            raise BadTarget(f"the database did not take the session settings {', '.join(wrong)}")
+        packet = int(connection.fetch("SELECT @@max_allowed_packet")[0][0])
+        connection.trip_limit = min(MAX_TRIP, packet // 4)
+
+
+class Database(_PooledMySQLDatabase, _SessionDatabase):
+    """At most `size` sessions, used by threads one unit of work at a time.
+
+    The threads that use it may be no more than `size`: asking for one more raises at once instead of waiting, because
+    it is a bug of ours, and never a question of load.
+    """
+
+    def __init__(self, target: Target, *, size: int, limits: Limits, tables: Tables | None = None) -> None:
+        self.target = target
+        self.limits = limits
+        self.tables = tables or Tables()
+        super().__init__(target.database, max_connections=size)
+
+    # -- what Peewee's pool does differently
+
+    def _is_closed(self, conn: Connection) -> bool:
+        """Peewee pings at every check-out; a session used a moment ago is left in peace."""
+        if not conn.open:
+            return True
+        if time.monotonic() - conn.last_used < PING_AFTER_S:
+            return False
+        return bool(super()._is_closed(conn))
+
+    def _can_reuse(self, conn: Connection) -> bool:
+        """Peewee rolls back at every check-in; the server's status says whether there is anything to roll back."""
+        conn.drop_deferred()
+        if not conn.open:
+            return False
+        if conn.in_transaction:
+            try:
+                conn.rollback()
+            except pymysql.MySQLError:
+                return False
+        conn.last_used = time.monotonic()
+        return True
+
+    def begin(self) -> None:
+        connection = self.connection()
+        connection.commit_sent = False
+        connection.defer("BEGIN")
+
+    def commit(self) -> None:
+        connection = self.connection()
+        connection.defer("COMMIT")
+        connection.commit_sent = True
+        connection.send()
+
+    def rollback(self) -> None:
+        """Roll back; on a connection that is gone there is nothing to do, and no second error to mask the first."""
+        connection = self.connection()
+        connection.drop_deferred()
+        if connection.open and connection.in_transaction:
+            with contextlib.suppress(pymysql.MySQLError):
+                connection.rollback()
+
+    # -- what the rest of storage uses
+
+    @contextlib.contextmanager
+    def session(self) -> Iterator[Connection]:
+        """Check a session out for one unit of work; driver errors inside of the block leave it as `StorageError`."""
+        try:
+            self.connect()
+        except MaxConnectionsExceeded:
+            raise
+        except Exception as error:
+            # What went wrong while connecting was not sent to the database, whatever it was.
+            self.close()
+            raise _meaning(error, None) from error
+        connection: Connection = self.connection()
+        try:
+            yield connection
+        except (pymysql.MySQLError, OSError) as error:
+            raise _meaning(error, connection) from error
+        finally:
+            self.close()
+
+    @property
+    def in_use(self) -> int:
+        return len(self._in_use)
+
+    @property
+    def idle(self) -> int:
+        return len(self._connections)
+
+    def kill(self, connection_id: int) -> bool:
+        """End another session of this user; whether it is certain that it is gone."""
+        assert self.dialect is not None
+        try:
+            with self.session() as connection:
+                connection.fetch(self.dialect.kill, (connection_id,))
+        except StorageError as error:
+            return error.number == int(ER.NO_SUCH_THREAD)
+        return True
+
+
+def _meaning(error: Exception, connection: Connection | None) -> StorageError:
+    """The storage error that a driver's error means; `connection` is the session it happened on, None while connecting.
+
+    The driver's text may hold a statement's values, so it goes no further than the number and our own words.
+    """
+    if isinstance(error, StorageError):
+        return error
+    arguments: tuple[Any, ...] = getattr(error, "args", ())
+    number = arguments[0] if arguments and isinstance(arguments[0], int) else None
+    # Peewee wraps the errors that it raises itself.
+    cause = getattr(error, "orig", None) or error.__cause__
+    if number is None and isinstance(cause, pymysql.MySQLError) and cause.args:
+        number = cause.args[0]
+    if connection is None:
+        if number in (1044, 1045, 1049, 1698):
+            return BadTarget(f"the database refused us (error {number})", number)
+        return Unavailable(f"can't connect to the database (error {number})", number)
+    statement = connection.failed_statement
+    if not connection.open or number in _LOST or isinstance(error, OSError | pymysql.InterfaceError):
+        connection._force_close()
+        return LostConnection(
+            "the connection to the database was lost",
+            number,
+            connection_id=int(connection.thread_id()),
+            commit_sent=connection.commit_sent,
+        )
+    if number == 1062:
+        return Duplicate("a row with this key exists", number, statement)
+    if number == 1048:
+        return GuardFailed("a guard found the world changed", number, statement)
+    if number in _CONFLICT or number in _TIMED_OUT:
+        return Conflict("the database asks to try again", number, statement)
+    if number in _READ_ONLY:
+        return DatabaseReadOnly("the database is read-only", number, statement)
+    if number in _UNREACHABLE:
+        return Unavailable(f"the database is not available (error {number})", number, statement)
+    return StorageError(f"the database refused a statement (error {number})", number, statement)

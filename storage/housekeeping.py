@@ -1,0 +1,242 @@
+"""What happens in the background: expired keys are swept, garbage is reaped, the clock is measured, this instance shows
+that it lives.
+
+Candidates are read without locks, then locked by primary key with SKIP LOCKED and looked at again: locking through the
+expiry index deadlocked with clients.  Every step is a small unit of work, so nobody waits for it for long.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from storage.clock import Clock
+from storage.connection import Row
+from storage.database import Database
+from storage.errors import StorageError
+from storage.execution import Executor, Plan
+from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, Attempt
+
+log = logging.getLogger("rowdis.storage")
+
+T = TypeVar("T")
+
+#: Rows per step.
+PAGE = 500
+#: Chunks of 64 KiB deleted per step.
+CHUNKS = 64
+CLOCK_EVERY_S = 5.0
+HEARTBEAT_EVERY_S = 2.0
+#: What instances that were not seen for so long left behind is cleared away.
+FORGET_AFTER_MS = 24 * 3600 * 1000
+UNIT_TIMEOUT_S = 10.0
+
+_EXPIRED = (
+    "SELECT space, digest FROM rowdis_key FORCE INDEX (rowdis_key_expiry) "
+    "WHERE expire_at IS NOT NULL AND expire_at<=%s ORDER BY expire_at LIMIT %s"
+)
+_LOCK = (
+    "SELECT digest, key_id, orphan FROM rowdis_key FORCE INDEX (PRIMARY) WHERE space=%s AND digest IN ({rows}) "
+    "{condition} ORDER BY space, digest FOR UPDATE SKIP LOCKED"
+)
+_LOCK_EXPIRED = _LOCK.replace("{condition}", "AND expire_at<=%s")
+_LOCK_ANY = _LOCK.replace("{condition}", "")
+_DELETE = "DELETE FROM rowdis_key WHERE space=%s AND digest IN ({rows})"
+_CLEAR_ORPHAN = "UPDATE rowdis_key SET orphan=0 WHERE space=%s AND digest=%s"
+_GARBAGE = "SELECT kind, id FROM rowdis_garbage ORDER BY kind, id LIMIT %s"
+_REAPED = "DELETE FROM rowdis_garbage WHERE kind=%s AND id=%s"
+_SPACE_PAGE = "SELECT digest, key_id, orphan FROM rowdis_key WHERE space=%s ORDER BY digest LIMIT %s"
+_ORPHANS = "SELECT digest, orphan FROM rowdis_key WHERE space=%s AND digest>%s ORDER BY digest LIMIT %s"
+_SEEN = (
+    "INSERT INTO rowdis_instance (instance, address, started_at, seen_at) VALUES (%s,%s,%s,%s) "
+    "ON DUPLICATE KEY UPDATE seen_at=VALUES(seen_at)"
+)
+_GONE = "SELECT instance FROM rowdis_instance WHERE seen_at<%s LIMIT 100"
+_WORKERS_OF = "SELECT incarnation FROM rowdis_worker WHERE instance=%s"
+_FORGET_MARKERS = "DELETE FROM rowdis_marker WHERE incarnation=%s"
+_FORGET_WORKER = "DELETE FROM rowdis_worker WHERE incarnation=%s"
+_FORGET_INSTANCE = "DELETE FROM rowdis_instance WHERE instance=%s"
+
+#: Tables with the elements of keys, all with key_id as the first column of the primary key, and rows per step.
+ELEMENT_TABLES: tuple[tuple[str, int], ...] = (("rowdis_string_chunk", CHUNKS),)
+
+
+@dataclass(slots=True)
+class Counters:
+    expired: int = 0
+    reaped: int = 0
+    failures: int = 0
+
+
+class Housekeeper(threading.Thread):
+    """One thread; `interval_s` is the pause between sweeps when there is nothing to do."""
+
+    def __init__(
+        self, database: Database, executor: Executor, clock: Clock, instance: int, address: str, interval_s: float
+    ) -> None:
+        super().__init__(name="housekeeping", daemon=True)
+        self._database = database
+        self._executor = executor
+        self._clock = clock
+        self._instance = instance
+        self._address = address
+        self._started_at = clock.now_ms()
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._orphan_place: tuple[int, bytes] = (-1, b"")
+        self.counters = Counters()
+
+    def run(self) -> None:
+        due_clock = due_heartbeat = 0.0
+        while not self._stop.is_set():
+            busy = False
+            try:
+                now = time.monotonic()
+                if now >= due_heartbeat:
+                    self._show_life()
+                    due_heartbeat = now + HEARTBEAT_EVERY_S
+                if now >= due_clock:
+                    self._clock.measure(self._database)
+                    due_clock = now + CLOCK_EVERY_S
+                busy = self.sweep() | self.reap()
+                self._look_for_orphans()
+            except StorageError as error:
+                self.counters.failures += 1
+                log.warning("housekeeping: %s", error)
+            except Exception:
+                self.counters.failures += 1
+                log.exception("housekeeping failed by a mistake of ours")
+            # Between two steps of much work clients get their turn.
+            self._stop.wait(0.005 if busy else self._interval_s)
+
+    def stop(self) -> None:
+        """End the thread and sign off."""
+        self._stop.set()
+        if self.is_alive():
+            self.join(UNIT_TIMEOUT_S)
+        self._executor.close()
+        try:
+            with self._database.session() as connection:
+                connection.execute(self._sql(_FORGET_INSTANCE), (self._instance,))
+        except StorageError as error:
+            log.debug("could not sign off: %s", error)
+
+    def sweep(self) -> bool:
+        """Delete a page of expired keys; whether there may be more."""
+        now = self._clock.now_ms()
+        with self._database.session() as connection:
+            candidates = connection.fetch(self._sql(_EXPIRED), (now, PAGE))
+        if not candidates:
+            return False
+        by_space: dict[int, list[bytes]] = {}
+        for space, digest in candidates:
+            by_space.setdefault(space, []).append(digest)
+        swept = self._run(partial(_sweep, by_space, now))
+        self.counters.expired += swept
+        return len(candidates) == PAGE and swept > 0
+
+    def reap(self) -> bool:
+        """Delete a bounded number of rows of garbage; whether there may be more."""
+        with self._database.session() as connection:
+            garbage = connection.fetch(self._sql(_GARBAGE), (16,))
+        for kind, number in garbage:
+            if self._stop.is_set():
+                return False
+            if kind == GARBAGE_KEY:
+                self._run(partial(self._reap_elements, number))
+            elif kind == GARBAGE_SPACE:
+                self._run(partial(self._reap_space, number))
+        return bool(garbage)
+
+    def _reap_elements(self, key_id: int, attempt: Attempt) -> None:
+        for table, limit in ELEMENT_TABLES:
+            deleted = attempt.connection.execute(
+                self._sql(f"DELETE FROM {table} WHERE key_id=%s LIMIT %s"), (key_id, limit)
+            )
+            if deleted >= limit:
+                return
+        attempt.write(_REAPED, (GARBAGE_KEY, key_id))
+        self.counters.reaped += 1
+
+    def _reap_space(self, space: int, attempt: Attempt) -> None:
+        rows = attempt.query(_SPACE_PAGE, (space, PAGE))
+        _delete(attempt, space, _locked(attempt, _LOCK_ANY, space, [digest for digest, _, _ in rows]))
+        # The rows that somebody held locked, if any, keep the space on the list.
+        if len(rows) < PAGE and not attempt.query(_SPACE_PAGE, (space, 1)):
+            attempt.write(_REAPED, (GARBAGE_SPACE, space))
+            self.counters.reaped += 1
+
+    def _look_for_orphans(self) -> None:
+        """Look through one page of keys for elements that a blind SET left behind, and go on from there next time."""
+        space, digest = self._orphan_place
+        with self._database.session() as connection:
+            rows = connection.fetch(self._sql(_ORPHANS), (space, digest, PAGE))
+            if len(rows) < PAGE:
+                spaces = sorted(number for (number,) in connection.fetch(self._sql("SELECT space FROM rowdis_space")))
+                following = [number for number in spaces if number > space]
+                self._orphan_place = (following[0] if following else -1, b"")
+            else:
+                self._orphan_place = (space, rows[-1][0])
+        digests = [digest for digest, orphan in rows if orphan]
+        if digests:
+            self._run(partial(self._free_orphans, space, digests))
+
+    def _free_orphans(self, space: int, digests: list[bytes], attempt: Attempt) -> None:
+        for digest, _, orphan in _locked(attempt, _LOCK_ANY, space, digests):
+            if orphan:
+                attempt.discard_elements(orphan)
+                attempt.write(_CLEAR_ORPHAN, (space, digest))
+
+    def _show_life(self) -> None:
+        now = self._clock.now_ms()
+        sql = self._sql
+        with self._database.session() as connection:
+            connection.execute(sql(_SEEN), (self._instance, self._address.encode(), self._started_at, now))
+            for (instance,) in connection.fetch(sql(_GONE), (now - FORGET_AFTER_MS,)):
+                for (incarnation,) in connection.fetch(sql(_WORKERS_OF), (instance,)):
+                    connection.defer(sql(_FORGET_MARKERS), (incarnation,))
+                    connection.defer(sql(_FORGET_WORKER), (incarnation,))
+                connection.execute(sql(_FORGET_INSTANCE), (instance,))
+
+    def _run(self, body: Callable[[Attempt], T]) -> T:
+        return self._executor.run(Plan(writes=True), body, time.monotonic() + UNIT_TIMEOUT_S)
+
+    def _sql(self, template: str) -> str:
+        return self._database.tables.sql(template)
+
+
+def _locked(
+    attempt: Attempt, template: str, space: int, digests: list[bytes], *more: int
+) -> list[tuple[bytes, int, int]]:
+    """Lock key rows in digest order, passing over those that somebody holds: (digest, key_id, orphan) of each."""
+    rows: list[Row] = []
+    ordered = sorted(digests)
+    for start in range(0, len(ordered), PAGE):
+        some = ordered[start : start + PAGE]
+        rows += attempt.query(template, (space, *some, *more), rows=("%s", len(some)))
+    return [(digest, key_id, orphan) for digest, key_id, orphan in rows]
+
+
+def _sweep(expired: dict[int, list[bytes]], now_ms: int, attempt: Attempt) -> int:
+    """Delete what is still expired and not locked, of digests by space; how many."""
+    return sum(
+        _delete(attempt, space, _locked(attempt, _LOCK_EXPIRED, space, digests, now_ms))
+        for space, digests in sorted(expired.items())
+    )
+
+
+def _delete(attempt: Attempt, space: int, rows: list[tuple[bytes, int, int]]) -> int:
+    """Delete locked key rows, their elements to the garbage; how many."""
+    for _, key_id, orphan in rows:
+        for number in (key_id, orphan):
+            if number:
+                attempt.discard_elements(number)
+    if rows:
+        digests = [digest for digest, _, _ in rows]
+        attempt.write(_DELETE, (space, *digests), rows=("%s", len(digests)))
+    return len(rows)

@@ -1,0 +1,474 @@
+"""One attempt at a unit of work: an identity map of key rows with prefetch, autoflush and versions.
+
+An attempt lives inside of one transaction and is thrown away when that fails; everything that commands learn and
+change in between is held here.  It knows rows and statements, not retries (`storage/execution.py`) and not what a
+command means.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from hashlib import sha256
+from itertools import islice
+
+from storage.clock import Clock
+from storage.connection import Arguments, Connection, Row
+from storage.identifiers import Identifiers
+from storage.spaces import SpaceChange, SpaceMap
+from storage.tables import Tables, values
+
+#: Rows that one locking SELECT or one INSERT may hold: longer lists make MariaDB scan and lock the whole table.
+MAX_ROWS = 500
+
+#: Sizes above this make a row stand in `Attempt.large`.
+LARGE = 1000
+
+_COLUMNS = "name, key_id, type, version, expire_at, size, value, orphan"
+_NO_VALUE = _COLUMNS.replace("value", "CASE WHEN type=1 AND size<=64 THEN value END")
+_FROM = " FROM rowdis_key FORCE INDEX (PRIMARY) WHERE space=%s AND digest IN ({rows})"
+_READ = f"SELECT {_COLUMNS}{_FROM}"
+_READ_BRIEF = f"SELECT {_NO_VALUE}{_FROM}"
+_LOCK = " ORDER BY space, digest FOR UPDATE"
+_VALUE = "SELECT value FROM rowdis_key WHERE space=%s AND digest=%s"
+
+_INSERT = (
+    "INSERT INTO rowdis_key (space, digest, name, key_id, type, version, expire_at, size, value, orphan) VALUES {rows}"
+)
+_ROW = "(%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
+_UPSERT = (
+    f"{_INSERT} ON DUPLICATE KEY UPDATE key_id=VALUES(key_id), type=VALUES(type), version=VALUES(version), "
+    "expire_at=VALUES(expire_at), size=VALUES(size), value=VALUES(value), orphan=VALUES(orphan)"
+)
+# Assignments run left to right: the old key_id is saved before it is replaced. A row with an orphan has key_id 0 until
+# somebody locks it and moves the orphan to the garbage, so no orphan is ever overwritten by another.
+_BLIND = (
+    "INSERT INTO rowdis_key (space, digest, name, key_id, type, version, expire_at, size, value) VALUES {rows} "
+    "ON DUPLICATE KEY UPDATE orphan=IF(key_id<>0,key_id,orphan), key_id=0, type=1, version=VALUES(version), "
+    "expire_at=VALUES(expire_at), size=VALUES(size), value=VALUES(value)"
+)
+_BLIND_ROW = "(%s,%s,%s,0,1,%s,%s,%s,%s)"
+_PLACEHOLDER_ROW = "(%s,%s,%s,0,0,0,NULL,0,NULL,0)"
+_DELETE = "DELETE FROM rowdis_key WHERE space=%s AND digest IN ({rows})"
+_GARBAGE = "INSERT INTO rowdis_garbage (kind, id, since) VALUES {rows}"
+GARBAGE_KEY, GARBAGE_SPACE = 0, 1
+
+
+#: A placeholder group, e.g. "(%s,%s)", and how many of them.
+Repeat = tuple[str, int]
+
+
+class Type(enum.IntEnum):
+    """The `type` column of a key row; NONE is a row that only holds its place."""
+
+    NONE = 0
+    STRING = 1
+    LIST = 2
+    SET = 3
+    ZSET = 4
+    HASH = 5
+    STREAM = 6
+
+
+class Mode(enum.Enum):
+    """What the transaction around an attempt can promise."""
+
+    #: One statement, no transaction: it sees one state, a second statement might see another.
+    GLANCE = "glance"
+    #: Read-only, all statements see one state.
+    SNAPSHOT = "snapshot"
+    #: Reads lock what they read, writes are applied at commit.
+    WRITE = "write"
+
+
+class NeedsSnapshot(Exception):
+    """A second statement was wanted where only one sees a consistent state: run the unit again in a snapshot."""
+
+
+def digest_of(name: bytes) -> bytes:
+    """The key of a name's row: the first 16 bytes of its SHA-256, which SQL can compute too."""
+    return sha256(name).digest()[:16]
+
+
+class KeyRow:
+    """The row of one key as this attempt sees it; `type` NONE means that there is no such key (any more).
+
+    `expire_at` is in milliseconds or None.  `value` is the whole value of a string of up to INLINE bytes if
+    `value_read`, else None.  `stored` says whether the table holds a row, `blind` that nobody has looked.
+    """
+
+    __slots__ = (
+        "blind", "digest", "dirty", "expire_at", "key_id", "name", "orphan", "size", "space", "stored", "type",
+        "value", "value_read", "version",
+    )  # fmt: skip
+
+    def __init__(self, space: int, name: bytes, digest: bytes, *, blind: bool = False) -> None:
+        self.space = space
+        self.name = name
+        self.digest = digest
+        self.key_id = 0
+        self.type = 0
+        self.version = 0
+        self.expire_at: int | None = None
+        self.size = 0
+        self.value: bytes | None = None
+        self.orphan = 0
+        self.stored = False
+        self.value_read = True
+        self.blind = blind
+        self.dirty = False
+
+    def columns(self) -> tuple[bytes | int | None, ...]:
+        return (
+            self.space, self.digest, self.name, self.key_id, self.type, self.version, self.expire_at, self.size,
+            self.value, self.orphan,
+        )  # fmt: skip
+
+    @property
+    def weight(self) -> int:
+        """About how many characters the row takes in a statement."""
+        return 2 * (len(self.name) + len(self.value or b"")) + 160
+
+
+class Attempt:
+    """The identity map of one try of a unit.
+
+    Stores find rows here, change them, and mark them with `touch`; `flush` turns what was marked into a few multi-row
+    statements.  All times are `now_ms`, read once after the keys were locked.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        tables: Tables,
+        mode: Mode,
+        spaces: SpaceMap,
+        identifiers: Identifiers,
+        clock: Clock,
+    ) -> None:
+        self.connection = connection
+        self.tables = tables
+        self.mode = mode
+        self.map = spaces
+        self.next_id = identifiers.next
+        self._clock = clock
+        self.now_ms = 0
+        self._rows: dict[int, dict[bytes, KeyRow]] = {}
+        self._dirty: list[KeyRow] = []
+        self._garbage: list[tuple[int, int]] = []
+        self._change: SpaceChange | None = None
+        self._looked = False
+        #: Rows with elements or chunks behind them, of more than LARGE bytes or elements.
+        self.large: list[KeyRow] = []
+        #: Called by `flush`, before key rows are written: stores of elements hang their own buffers in here.
+        self.flushers: list[Callable[[], None]] = []
+
+    # -- reading
+
+    def begin(
+        self,
+        keys: Iterable[tuple[int, bytes]],
+        *,
+        blind: Iterable[tuple[int, bytes]] = (),
+        hold: Iterable[tuple[int, bytes]] = (),
+        values_wanted: bool = True,
+    ) -> None:
+        """Read all keys of the unit, each given as (database number, name), and take the time.
+
+        `blind` keys will be overwritten by plain values and are not read.  `hold` are those among `keys` whose
+        absence something depends on: where they are absent, a row is put in their place until the commit.
+        """
+        spaces = self.map.spaces
+        self.read([(spaces[db], name) for db, name in keys], values_wanted=values_wanted)
+        for db, name in blind:
+            rows = self._rows.setdefault(spaces[db], {})
+            if name not in rows:
+                rows[name] = KeyRow(spaces[db], name, digest_of(name), blind=True)
+        self._hold({(spaces[db], name) for db, name in hold})
+        self.now_ms = self._clock.now_ms()
+
+    def read(self, keys: list[tuple[int, bytes]], *, values_wanted: bool = True) -> None:
+        """Read the rows of (space, name) pairs that are not in the map yet, in digest order, locked if writing."""
+        wanted: dict[int, list[KeyRow]] = {}
+        for space, name in keys:
+            rows = self._rows.get(space)
+            if rows is None:
+                rows = self._rows[space] = {}
+            if name not in rows:
+                row = rows[name] = KeyRow(space, name, digest_of(name))
+                wanted.setdefault(space, []).append(row)
+        if not wanted:
+            return
+        self._look(len(wanted) == 1 and len(next(iter(wanted.values()))) <= MAX_ROWS)
+        template = _READ if values_wanted else _READ_BRIEF
+        if self.mode is Mode.WRITE:
+            template += _LOCK
+        template = self.tables.sql(template)
+        for space in sorted(wanted):
+            found = self._rows[space]
+            digests = sorted([row.digest for row in wanted[space]])
+            for start in range(0, len(digests), MAX_ROWS):
+                some = digests[start : start + MAX_ROWS]
+                self.connection.defer(
+                    values(template, "%s", len(some)),
+                    (space, *some),
+                    partial(self._take, found, values_wanted),
+                )
+        self.connection.send()
+
+    def _take(self, found: dict[bytes, KeyRow], with_value: bool, answer: tuple[Row, ...]) -> None:
+        """Fill rows of the map from a SELECT's answer. A row whose name nobody asked for is a digest's chance twin."""
+        for name, key_id, kind, version, expire_at, size, value, orphan in answer:
+            row = found.get(name)
+            if row is None:
+                continue
+            row.key_id = key_id
+            row.type = kind
+            row.version = version
+            row.expire_at = expire_at
+            row.size = size
+            row.value = value
+            row.orphan = orphan
+            row.stored = True
+            row.value_read = with_value or key_id != 0 or (kind == Type.STRING and size <= 64)
+            if key_id and size > LARGE:
+                self.large.append(row)
+
+    def _hold(self, keys: set[tuple[int, bytes]]) -> None:
+        absent = [row for space, name in keys if not (row := self._rows[space][name]).stored and not row.blind]
+        for some in _batches(sorted(absent, key=_place), self.connection.trip_limit):
+            self.connection.defer(
+                values(self.tables.sql(_INSERT), _PLACEHOLDER_ROW, len(some)),
+                [column for row in some for column in (row.space, row.digest, row.name)],
+            )
+            for row in some:
+                row.stored = True
+                self._mark(row)
+        self.connection.send()
+
+    def find(self, space: int, name: bytes) -> KeyRow | None:
+        """The row of a key that exists now, else None."""
+        row = self.slot(space, name)
+        if row.type == 0:
+            return None
+        if row.expire_at is not None and row.expire_at <= self.now_ms:
+            if self.mode is Mode.WRITE:
+                self.remove(row)
+            return None
+        return row
+
+    def slot(self, space: int, name: bytes) -> KeyRow:
+        """The row of a key, present or absent; read if it is not in the map yet."""
+        rows = self._rows.get(space)
+        row = rows.get(name) if rows is not None else None
+        if row is None:
+            self.read([(space, name)])
+            row = self._rows[space][name]
+        elif row.blind:
+            self.flush()
+            del self._rows[space][name]
+            return self.slot(space, name)
+        return row
+
+    def value_of(self, row: KeyRow) -> bytes:
+        """The inline value of a string row, fetched if the prefetch left it out."""
+        if not row.value_read:
+            row.value = self.query(_VALUE, (row.space, row.digest))[0][0]
+            row.value_read = True
+        return row.value or b""
+
+    def query(self, template: str, arguments: Arguments = (), *, rows: Repeat | None = None) -> tuple[Row, ...]:
+        """Rows of a query that sees every write of this attempt so far. For `rows` see `write`."""
+        self._look(False)
+        self.flush()
+        return self.connection.fetch(self._render(template, rows), arguments)
+
+    def query_elements(
+        self, template: str, arguments: Arguments = (), *, rows: Repeat | None = None
+    ) -> tuple[Row, ...]:
+        """Rows of a query on tables of elements, whose writes are already deferred in front of it."""
+        self._look(False)
+        return self.connection.fetch(self._render(template, rows), arguments)
+
+    def _render(self, template: str, rows: Repeat | None) -> str:
+        rendered = self.tables.sql(template)
+        return values(rendered, *rows) if rows is not None else rendered
+
+    def _look(self, single: bool) -> None:
+        """Note a statement that reads; where only the first one is consistent, refuse a second."""
+        if self.mode is Mode.GLANCE and (self._looked or not single):
+            raise NeedsSnapshot
+        self._looked = True
+
+    # -- writing
+
+    def overwrite(self, space: int, name: bytes) -> KeyRow:
+        """The row of a key whose old value, expiry and elements are forgotten; a blind row stays unread."""
+        rows = self._rows.get(space)
+        row = rows.get(name) if rows is not None else None
+        if row is None:
+            row = self.slot(space, name)
+        if not row.blind:
+            self._discard(row)
+        row.expire_at = None
+        row.value_read = True
+        self.touch(row)
+        return row
+
+    def touch(self, row: KeyRow) -> None:
+        """Give a row a new version and mark it to be written."""
+        row.version = self.next_id()
+        if not row.dirty:
+            self._mark(row)
+
+    def remove(self, row: KeyRow) -> None:
+        """Make the key absent; its elements become garbage."""
+        self._discard(row)
+        row.type = 0
+        row.size = 0
+        row.value = None
+        row.value_read = True
+        row.expire_at = None
+        if not row.dirty:
+            self._mark(row)
+
+    def move_contents(self, source: KeyRow, space: int, name: bytes) -> KeyRow:
+        """Give everything of `source`, elements included, to another key, whose old contents are forgotten."""
+        if not source.value_read and source.key_id == 0:
+            self.value_of(source)
+        target = self.slot(space, name)
+        self._discard(target)
+        target.key_id, target.type, target.size = source.key_id, source.type, source.size
+        target.value, target.value_read, target.expire_at = source.value, source.value_read, source.expire_at
+        self.touch(target)
+        source.key_id = 0
+        self.remove(source)
+        return target
+
+    def discard_elements(self, key_id: int) -> None:
+        """Leave the elements of a key id to the reaper."""
+        self._garbage.append((GARBAGE_KEY, key_id))
+
+    def write(self, template: str, arguments: Arguments = (), *, rows: Repeat | None = None) -> None:
+        """Defer a statement that changes elements.
+
+        With `rows`, a pair of a placeholder group and a number, `{rows}` in the template is the group that many times.
+        """
+        assert self.mode is Mode.WRITE
+        self.connection.defer(self._render(template, rows), arguments)
+
+    def _discard(self, row: KeyRow) -> None:
+        if row.key_id:
+            self._garbage.append((GARBAGE_KEY, row.key_id))
+            row.key_id = 0
+        if row.orphan:
+            self._garbage.append((GARBAGE_KEY, row.orphan))
+            row.orphan = 0
+
+    def _mark(self, row: KeyRow) -> None:
+        row.dirty = True
+        self._dirty.append(row)
+
+    # -- the map of databases
+
+    def space_of(self, db: int) -> int:
+        return self.map.spaces[db]
+
+    def replace_space(self, db: int) -> None:
+        """Point a database number at a fresh space; the old one becomes garbage."""
+        old = self.map.spaces[db]
+        self._spaces().point(db, self.next_id())
+        # What this unit wrote into the old space is written all the same: it is garbage with the rest.
+        self._garbage.append((GARBAGE_SPACE, old))
+
+    def swap_spaces(self, first: int, second: int) -> None:
+        spaces = self.map.spaces
+        one, other = spaces[first], spaces[second]
+        change = self._spaces()
+        change.point(first, other)
+        change.point(second, one)
+
+    def _spaces(self) -> SpaceChange:
+        if self._change is None:
+            self._change = SpaceChange(self.connection, self.tables, self.map)
+            self.map = self._change.map
+        return self._change
+
+    # -- flushing
+
+    def flush(self) -> None:
+        """Defer everything that was changed, as a few multi-row statements; deletes before inserts."""
+        for flusher in self.flushers:
+            flusher()
+        if self._garbage:
+            garbage, self._garbage = self._garbage, []
+            for start in range(0, len(garbage), MAX_ROWS):
+                some = garbage[start : start + MAX_ROWS]
+                arguments = [number for kind, number in some for number in (kind, number, self.now_ms)]
+                self.connection.defer(values(self.tables.sql(_GARBAGE), "(%s,%s,%s)", len(some)), arguments)
+        if self._dirty:
+            dirty, self._dirty = self._dirty, []
+            dirty.sort(key=_place)
+            self._flush_rows(dirty)
+
+    def _flush_rows(self, dirty: list[KeyRow]) -> None:
+        deletes: list[KeyRow] = []
+        inserts: list[KeyRow] = []
+        upserts: list[KeyRow] = []
+        blind: list[KeyRow] = []
+        for row in dirty:
+            row.dirty = False
+            if row.blind:
+                blind.append(row)
+            elif row.type == 0:
+                if row.stored:
+                    deletes.append(row)
+                    row.stored = False
+            elif row.stored:
+                if not row.value_read and row.key_id == 0:
+                    self.value_of(row)
+                upserts.append(row)
+            else:
+                inserts.append(row)
+                row.stored = True
+        limit, sql, defer = self.connection.trip_limit, self.tables.sql, self.connection.defer
+        for some in _batches(deletes, limit):
+            for space in sorted({row.space for row in some}):
+                digests = [row.digest for row in some if row.space == space]
+                defer(values(sql(_DELETE), "%s", len(digests)), (space, *digests))
+        for template, rows in ((_INSERT, inserts), (_UPSERT, upserts)):
+            for some in _batches(rows, limit):
+                arguments = [column for row in some for column in row.columns()]
+                defer(values(sql(template), _ROW, len(some)), arguments)
+        for some in _batches(blind, limit):
+            arguments = []
+            for row in some:
+                arguments += (row.space, row.digest, row.name, row.version, row.expire_at, row.size, row.value)
+            defer(values(sql(_BLIND), _BLIND_ROW, len(some)), arguments)
+
+
+def _place(row: KeyRow) -> tuple[int, bytes]:
+    return row.space, row.digest
+
+
+def _batches(rows: list[KeyRow], limit: int) -> Iterator[list[KeyRow]]:
+    """Cut rows into lists of at most MAX_ROWS and about `limit` characters."""
+    source = iter(rows)
+    batch: list[KeyRow] = []
+    weight = 0
+    for row in source:
+        if batch and (len(batch) >= MAX_ROWS or weight + row.weight > limit):
+            yield batch
+            batch, weight = [], 0
+        batch.append(row)
+        weight += row.weight
+    if batch:
+        yield batch
+
+
+def touched_keys(attempt: Attempt) -> list[tuple[int, bytes]]:
+    """(database number, name) of every key the attempt had in its map, at most ten thousand: what a retry locks."""
+    numbers = {space: db for db, space in attempt.map.spaces.items()}
+    keys = ((numbers[space], name) for space, rows in attempt._rows.items() if space in numbers for name in rows)
+    return list(islice(keys, 10_000))
