@@ -63,8 +63,9 @@ def check(settings: Settings, repair: bool) -> int:
         return 1
     for finding in findings:
         print(finding)
-    print("nothing to complain about" if not findings else f"{len(findings)} findings")
-    return 0 if not findings or repair else 1
+    left = sum(not finding.repaired for finding in findings)
+    print(f"{len(findings)} findings, {len(findings) - left} repaired" if findings else "nothing to complain about")
+    return 1 if left else 0
 
 
 class _Stopping:
@@ -98,14 +99,21 @@ class App:
                 storage.stop()
                 return 0
         except StorageError as error:
-            log.error("%s", error)
             storage.stop()
+            if instance.stopping.is_set():
+                return 0
+            log.error("%s", error)
             return 1
         instance.storage = storage
         outbox = Outbox(loop)
         workers = [Worker(number, executor, outbox) for number, executor in enumerate(storage.executors)]
         instance.batcher = Batcher(
-            loop, workers, self._answer, lambda: settings.storage_timeout_ms, lambda: instance.outstanding
+            loop,
+            workers,
+            self._answer,
+            instance.metrics,
+            lambda: settings.storage_timeout_ms,
+            lambda: instance.outstanding,
         )
         for worker in workers:
             worker.start()
@@ -160,7 +168,7 @@ class App:
         instance = self.instance
         while True:
             await asyncio.sleep(CRON_S)
-            instance.metrics.sample(instance.total_commands())
+            instance.sample()
             limit = self.settings.timeout_s
             if limit:
                 for client in list(instance.clients.values()):
@@ -170,7 +178,11 @@ class App:
     async def _stop(self, storage: Storage, workers: list[Worker]) -> None:
         """Take no more requests, let units finish and replies leave, then end."""
         instance = self.instance
-        log.info("stopping: %d clients, %d runs under way", len(instance.clients), instance.batcher.pending)
+        batcher = instance.batcher
+        log.info(
+            "stopping: %d clients, %d runs under way, %d commands in %d batches so far",
+            len(instance.clients), batcher.pending, batcher.batched_commands, batcher.batches,
+        )  # fmt: skip
         for listener in self._servers:
             listener.close()
         for client in list(instance.clients.values()):

@@ -12,7 +12,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+from protocol.errors import CommandError
 from server.dispatch import indeterminate, not_applied
+from server.metrics import Metrics
 from server.run import Batch, Name, Run
 from server.workers import Worker
 
@@ -20,8 +22,8 @@ from server.workers import Worker
 MAX_COMMANDS = 2048
 MAX_BYTES = 8 * 1024 * 1024
 #: Batches that write, and that read, at the same time.
-WRITERS = 2
-READERS = 2
+WRITERS = 1
+READERS = 1
 #: Large replies that may be unsent at one time, over all clients, in bytes.
 MAX_OUTSTANDING = 192 * 1024 * 1024
 #: The slow lane may take this many times the usual time-out: its runs wait for each other and for slow readers.
@@ -41,11 +43,13 @@ class Batcher:
         loop: asyncio.AbstractEventLoop,
         workers: list[Worker],
         answer: Callable[[Run], None],
+        metrics: Metrics,
         timeout_ms: Callable[[], int],
         outstanding: Callable[[], int],
     ) -> None:
         self._loop = loop
         self._answer = answer
+        self._metrics = metrics
         self._timeout_ms = timeout_ms
         self._outstanding = outstanding
         self._idle = list(workers)
@@ -55,21 +59,29 @@ class Batcher:
         self._slow: deque[tuple[float, Run]] = deque()
         self._flying: list[Batch] = []
         self._scheduled = False
+        self._turn_deadline = 0.0
         self._stopped = False
         self._ticking = False
-        self._paused_until = 0.0
-        self._paused_reads = False
+        #: CLIENT PAUSE ALL is in force: nothing is executed, not even what needs no storage.
+        self.paused_for_all = False
+        self._paused = False
+        self._pause_ends: asyncio.TimerHandle | None = None
+        self._held: list[Callable[[], None]] = []
         self.batches = 0
         self.batched_commands = 0
 
     def submit(self, run: Run) -> None:
         """Queue a run; it starts when a worker and its lane are free."""
-        lane = self._slow if run.slow else self._writing if run.writes else self._reading
-        lane.append((self._deadline(slow=run.slow), run))
         if not self._scheduled:
             # At the end of this turn of the loop, when every connection with input has had its say.
             self._scheduled = True
+            self._turn_deadline = self._deadline(slow=False)
             self._loop.call_soon(self._dispatch)
+        if run.slow:
+            self._slow.append((self._deadline(slow=True), run))
+        else:
+            # One look at the clock serves the whole turn.
+            (self._writing if run.writes else self._reading).append((self._turn_deadline, run))
 
     @property
     def pending(self) -> int:
@@ -77,14 +89,44 @@ class Batcher:
         return len(self._writing) + len(self._reading) + len(self._slow) + sum(len(b.runs) for b in self._flying)
 
     def pause(self, until: float, *, reads: bool) -> None:
-        """Hold back writes, or everything, until a time on the monotonic clock (CLIENT PAUSE)."""
-        self._paused_until = max(self._paused_until, until)
-        self._paused_reads = reads
-        self._loop.call_at(self._loop.time() + self._paused_until - time.monotonic(), self._dispatch)
+        """Hold back writes, or with `reads` everything, until a time on the loop's clock (CLIENT PAUSE).
+
+        A pause that is in force already may only become longer and stricter.
+        """
+        if self._pause_ends is not None:
+            until = max(until, self._pause_ends.when())
+            self._pause_ends.cancel()
+        self._pause_ends = self._loop.call_at(until, self.unpause)
+        self._paused = True
+        self.paused_for_all |= reads
+
+    def hold(self, resume: Callable[[], None]) -> None:
+        """Call `resume` when the pause is over."""
+        self._held.append(resume)
 
     def unpause(self) -> None:
-        self._paused_until = 0.0
+        """End a pause: everything held back has its full time from now on."""
+        if self._pause_ends is not None:
+            self._pause_ends.cancel()
+            self._pause_ends = None
+        self._paused = self.paused_for_all = False
+        for lane in (self._writing, self._reading, self._slow):
+            for position, (_, run) in enumerate(lane):
+                lane[position] = (self._deadline(slow=run.slow), run)
+        held, self._held = self._held, []
+        for resume in held:
+            resume()
         self._dispatch()
+
+    @property
+    def paused(self) -> str:
+        """What is held back: "none", "write" or "all"."""
+        return "all" if self.paused_for_all else "write" if self._paused else "none"
+
+    @property
+    def pause_left_s(self) -> float:
+        """Seconds until the pause is over."""
+        return max(0.0, self._pause_ends.when() - self._loop.time()) if self._pause_ends is not None else 0.0
 
     def stop_workers(self) -> None:
         """Let every worker end after the batch it is at."""
@@ -100,15 +142,14 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        paused = time.monotonic() < self._paused_until
-        if not paused and self._writing and self._idle:
+        if not self._paused and self._writing and self._idle:
             self._start_writers()
-        if not (paused and self._paused_reads):
+        if not self.paused_for_all:
             flying = sum(1 for batch in self._flying if not batch.writes and not batch.slow)
             while self._reading and self._idle and flying < READERS:
                 self._start(self._take(self._reading), writes=False)
                 flying += 1
-            if self._slow and self._idle and self._may_start_slow(paused):
+            if self._slow and self._idle and self._may_start_slow():
                 deadline, run = self._slow.popleft()
                 self._start([(deadline, run)], writes=run.writes, slow=True, alone=run.alone)
         if (self._flying or self._writing or self._reading or self._slow) and not self._ticking:
@@ -172,10 +213,10 @@ class Batcher:
         batch.worker = self._idle.pop()
         batch.worker.tasks.put(batch)
 
-    def _may_start_slow(self, paused: bool) -> bool:
+    def _may_start_slow(self) -> bool:
         """One slow run at a time, on a worker that the other lanes can spare, if its reply fits among the unsent."""
         run = self._slow[0][1]
-        if any(batch.slow for batch in self._flying) or (paused and run.writes):
+        if any(batch.slow for batch in self._flying) or (self._paused and run.writes):
             return False
         if run.writes:
             names = {*run.keys, *run.blind}
@@ -189,12 +230,14 @@ class Batcher:
         """Something that held a run back may have changed."""
         if not self._scheduled:
             self._scheduled = True
+            self._turn_deadline = self._deadline(slow=False)
             self._loop.call_soon(self._dispatch)
 
     # -- the ends of batches
 
     def _done(self, batch: Batch) -> None:
         self._flying.remove(batch)
+        self._metrics.tally(batch)
         if self._stopped:
             batch.worker.tasks.put(None)
         else:
@@ -212,8 +255,8 @@ class Batcher:
     def _tick(self) -> None:
         """Answer what ran out of time: queued runs were not applied, running ones may have been."""
         now = time.monotonic()
-        paused = now < self._paused_until
         for lane in (self._writing, self._reading, self._slow):
+            paused = self.paused_for_all or (self._paused and lane is not self._reading)
             if not lane or paused or min(deadline for deadline, _ in lane) > now:
                 continue
             entries = list(lane)
@@ -228,18 +271,23 @@ class Batcher:
                 batch.expired = True
                 for run in batch.runs:
                     error = indeterminate() if run.writes else not_applied("the database did not answer in time")
+                    if run.watched is not None and not run.answered:
+                        # The worker will yet write what the session watches, so nothing may rely on it any more.
+                        run.session.close_after_reply = True
                     self._expire(run, error)
         if self._flying or self._writing or self._reading or self._slow:
             self._loop.call_later(TICK_S, self._tick)
         else:
             self._ticking = False
 
-    def _expire(self, run: Run, error: object) -> None:
+    def _expire(self, run: Run, error: CommandError) -> None:
         if run.answered:
             return
         run.answered = True
         # The worker may still be at the run: it is answered by a copy that only has the error.
-        answer = Run(run.session, run.version, items=run.items, muted=run.muted)
-        answer.fail(error)  # type: ignore[arg-type]
+        answer = Run(run.session, run.version)
+        answer.items, answer.muted = run.items, run.muted
+        answer.fail(error)
+        self._metrics.errors_of(answer)
         answer.encode()
         self._answer(answer)

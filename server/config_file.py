@@ -150,7 +150,7 @@ def rewrite(path: Path, changes: Mapping[str, list[list[str]]], names: Mapping[s
         old = path.read_bytes().decode("utf-8", "surrogateescape").splitlines()
         mode = path.stat().st_mode & 0o7777
     except FileNotFoundError:
-        old, mode = [], 0o644
+        old, mode = [], 0o600
     text = "".join(f"{line}\n" for line in _rewritten_lines(old, changes, names))
     descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

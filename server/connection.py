@@ -14,12 +14,12 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from protocol.encoder import encode
+from protocol.encoder import encode_parts
 from protocol.parser import RequestParser
 from server.planning import call, plan
 from server.registry import Request
-from server.run import LoopCall, Run
-from server.session import Later
+from server.run import LoopCall, Run, Transaction
+from server.session import NoReply
 
 if TYPE_CHECKING:
     from server.instance import Instance
@@ -50,9 +50,9 @@ class Connection(asyncio.Protocol):
         self._writable = True
         self._ending = False
         self._eof = False
-        self._later: Later | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._outstanding = 0
+        self._held = False
 
     # -- called by the transport
 
@@ -93,6 +93,7 @@ class Connection(asyncio.Protocol):
             self._advance()
         elif self._parser.buffered > self._instance.settings.client_query_buffer_limit:
             log.warning("client %d exceeded client-query-buffer-limit", session.id)
+            self._instance.metrics.oversized_inputs += 1
             self.kill()
         if self._queued_bytes > MAX_QUEUED_BYTES or len(self._queue) > MAX_QUEUED:
             self._pause_reading()
@@ -125,13 +126,16 @@ class Connection(asyncio.Protocol):
 
     def answer(self, run: Run) -> None:
         """A run is over: send its replies and go on with what is queued."""
-        self._busy = False
         if self._ending:
-            return
-        if run.loop_calls:
-            self._finish_loop_calls(run)
-        self._settle(run.output)
-        if not self._ending:
+            self._busy = False
+        elif run.delay_s:
+            delay_s, run.delay_s = run.delay_s, 0.0
+            self._timer = self._instance.loop.call_later(delay_s, self.answer, run)
+        else:
+            self._busy = False
+            if run.loop_calls:
+                self._finish_loop_calls(run)
+            self._settle(run.output)
             self._advance()
 
     def kill(self) -> None:
@@ -143,6 +147,12 @@ class Connection(asyncio.Protocol):
     def busy(self) -> bool:
         """Whether something of this client is being executed or written."""
         return self._busy or self._transport.get_write_buffer_size() > 0
+
+    @property
+    def fileno(self) -> int:
+        """The number of the socket, as CLIENT LIST shows it."""
+        sock = self._transport.get_extra_info("socket")
+        return sock.fileno() if sock is not None else -1
 
     @property
     def idle_s(self) -> float:
@@ -164,23 +174,28 @@ class Connection(asyncio.Protocol):
         """Plan and submit until there is something to wait for."""
         session = self.session
         queue = self._queue
-        while self._writable and not self._busy:
+        batcher = self._instance.batcher
+        while self._writable and not self._busy and not self._ending:
             if not queue and self._parser.held_back:
                 # What did not fit the limits before AUTH may fit now.
                 queue.extend(self._parser.feed(b""))
             if not queue:
                 break
-            outcome = plan(session, queue, self._queued_bytes > LARGE_INPUT)
+            if batcher.paused_for_all:
+                if not self._held:
+                    self._held = True
+                    batcher.hold(self._resume)
+                return
+            run = plan(session, queue, self._queued_bytes > LARGE_INPUT)
             if session.authenticated is not self._parser.authenticated:
                 self._parser.authenticated = session.authenticated
-            self._later = outcome.later
-            if outcome.run.units:
+            if run.units:
                 self._busy = True
-                self._instance.batcher.submit(outcome.run)
+                batcher.submit(run)
             else:
-                self._settle(outcome.run.items)  # type: ignore[arg-type]  # without units all items are bytes
-                if self._ending:
-                    return
+                self._settle(run.items)  # type: ignore[arg-type]  # without units all items are bytes
+        if self._ending:
+            return
         if not queue:
             self._queued_bytes = 0
             if not self._busy:
@@ -189,13 +204,17 @@ class Connection(asyncio.Protocol):
             self._reading = True
             self._transport.resume_reading()
 
+    def _resume(self) -> None:
+        """A pause that held this client is over."""
+        self._held = False
+        if not self._busy:
+            self._advance()
+
     def _settle(self, output: list[bytes]) -> None:
-        """Write replies, and see to what the commands asked for beyond them: the end, or time."""
+        """Write replies, and end the connection if a command asked for it."""
         self._write(output)
         if self.session.close_after_reply:
             self._end()
-        elif self._later is not None:
-            self._wait(self._later)
 
     def _after_last(self) -> None:
         """Everything is answered: a broken protocol or the end of input ends the connection now."""
@@ -207,25 +226,24 @@ class Connection(asyncio.Protocol):
             self._end()
 
     def _finish_loop_calls(self, run: Run) -> None:
-        """Make the replies inside of EXEC that belong to the loop, then encode."""
-        for reply in run.replies:
-            if type(reply) is list:
-                for position, inner in enumerate(reply):
-                    if type(inner) is LoopCall:
-                        reply[position] = call(self.session, inner.command, inner.request)
+        """Make the replies inside of EXEC that belong to the loop, then encode.
+
+        Such a command may change how those behind it are answered (HELLO, CLIENT REPLY, CLIENT KILL).
+        """
+        session = self.session
+        for position, (item, reply) in enumerate(zip(run.items, run.replies, strict=True)):
+            if type(item) is not Transaction or type(reply) is not list:
+                continue
+            parts = [b"*%d\r\n" % len(reply)]
+            for inner in reply:
+                answer = call(session, inner.command, inner.request) if type(inner) is LoopCall else inner
+                if session.reply_mode != "off" and not isinstance(answer, NoReply):
+                    encode_parts(answer, session.version, parts)
+                if session.close_after_reply:
+                    break
+            # What is bytes among the items goes out as it is.
+            run.items[position] = b"".join(parts)
         run.encode()
-
-    def _wait(self, later: Later) -> None:
-        self._busy = True
-
-        def due() -> None:
-            self._busy = False
-            self._later = self._timer = None
-            self._settle([encode(later.reply, self.session.version)])
-            if not self._ending:
-                self._advance()
-
-        self._timer = self._instance.loop.call_later(later.seconds, due)
 
     def _write(self, parts: list[bytes]) -> None:
         if not parts:

@@ -105,7 +105,7 @@ GROUPS = {
     ACCESS: "Who may use the server.",
     CLIENTS: "Limits for clients.",
     LOGGING: "What the program tells and how it ends.",
-    ENCODINGS: "Limits that decide which encoding OBJECT ENCODING names; the data are rows in any case.",
+    ENCODINGS: "What OBJECT ENCODING tells; the data are rows in any case.",
 }
 
 

@@ -29,7 +29,7 @@ rowdis /etc/rowdis.conf --port 6380 --bind 127.0.0.1 ::1
   with `#` is a comment. `"..."` holds spaces and escapes (`\\n`, `\\"`, `\\x41`), `'...'` takes everything but `\\'` as
   it is. `include PATH` (or a pattern) puts other files in its place, up to sixteen deep. A directive that comes twice
   counts the last time, except that the lines of `save` and of `client-output-buffer-limit` add up.
-- **The command line**: values follow the name up to the next `--`; one that itself begins so is given as `--name=value`.
+- **The command line**: values follow the name up to the next `--`; one that begins so itself needs `--name=value`.
 - **The environment**: a variable is ROWDIS_ and the name in capitals with underscores. Lists are separated by spaces.
   An empty variable counts as not set. The variables that Kubernetes makes for a service called "rowdis"
   (`ROWDIS_SERVICE_HOST`, `ROWDIS_PORT=tcp://...`) are ignored; any other unknown variable is an error.
@@ -59,7 +59,7 @@ it). At start only the value that holds in the end counts: `--daemonize no` take
 The defaults are those of Redis 7.4, except where that would be untrue: programs read `save`, `appendonly` and
 `appendfsync` to learn whether acknowledged writes survive a crash. Here each one is in a committed transaction before
 the client gets its reply, which is what `appendonly yes` with `appendfsync always` promises; there are no snapshots, so
-`save` is empty. How durable a commit is decides the database; Rowdis reports its settings at start.
+`save` is empty. How durable a commit is, the settings of the database decide; Rowdis reports them at start.
 """
 
 

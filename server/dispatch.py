@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
-import time
-
 from protocol.errors import CommandError
 from protocol.replies import NULL_ARRAY, Reply
 from server.registry import Command, Request
 from server.run import LoopCall, Run, Transaction
+from server.session import Later
 from storage.errors import DatabaseReadOnly, Indeterminate, NotApplied, StorageError, Unavailable
-from storage.keyspace import Keyspace
+from storage.keyspace import keyspace_of
 from storage.unit import Attempt
 
 
 def execute(run: Run, attempt: Attempt) -> None:
     """Execute the run's commands in order; the replies are left in the run. May be called again after a roll-back."""
-    session = run.session
     if run.watched is not None:
-        session.watched = dict(run.watched)
-    replies: list[Reply | LoopCall] = []
+        run.session.watched = dict(run.watched)
+    if run.failures:
+        run.failures = []
+    run.delay_s = 0.0
+    hits, misses = attempt.hits, attempt.misses
+    run.replies = replies = []
     for item in run.items:
         if type(item) is tuple:
-            command, request, db = item
-            replies.append(_call(run, attempt, command, request, db))
+            replies.append(_call(run, attempt, *item))
         elif type(item) is Transaction:
             replies.append(_exec(run, attempt, item))
         else:
             replies.append(None)
-    run.replies = replies
+    run.hits, run.misses = attempt.hits - hits, attempt.misses - misses
 
 
 def _call(run: Run, attempt: Attempt, command: Command, request: Request, db: int) -> Reply:
-    keyspace = Keyspace(attempt, db)
+    keyspace = keyspace_of(attempt, db)
+    if not command.looks_up:
+        hits, misses = attempt.hits, attempt.misses
+    reply: Reply
     try:
         if command.with_session:
-            return command.handler(keyspace, run.session, request)  # type: ignore[no-any-return]
-        return command.handler(keyspace, request)  # type: ignore[no-any-return]
+            reply = command.handler(keyspace, run.session, request)
+            if type(reply) is Later:
+                run.delay_s += reply.seconds
+                reply = reply.reply
+        else:
+            reply = command.handler(keyspace, request)
     except CommandError as error:
         # Without its traceback, which would keep this frame and all that hangs on it alive.
-        return error.with_traceback(None)
+        reply = error.with_traceback(None)
+        run.failures.append((command, error))
+    if not command.looks_up:
+        attempt.hits, attempt.misses = hits, misses
+    return reply
 
 
 def _exec(run: Run, attempt: Attempt, transaction: Transaction) -> Reply:
     session = run.session
     watched, session.watched = session.watched, {}
+    hits, misses = attempt.hits, attempt.misses
     for (db, name), version in watched.items():
-        if Keyspace(attempt, db).version(name) != version:
+        if keyspace_of(attempt, db).version(name) != version:
+            transaction.executed = False
             return NULL_ARRAY
+    transaction.executed = True
+    attempt.hits, attempt.misses = hits, misses
     return [
         LoopCall(command, request) if command.on_loop else _call(run, attempt, command, request, db)
         for command, request, db in transaction.commands
@@ -72,8 +88,3 @@ def not_applied(reason: str) -> CommandError:
 
 def indeterminate() -> CommandError:
     return CommandError(b"INDETERMINATE the database did not confirm in time; the command may have been applied or not")
-
-
-def elapsed_us(start: float) -> int:
-    """Microseconds since `start` on the performance counter."""
-    return int((time.perf_counter() - start) * 1_000_000)

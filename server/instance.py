@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import time
 from typing import TYPE_CHECKING
 
 from protocol.errors import CommandError, database_out_of_range
 from server.arguments import integer
 from server.metrics import Metrics
+from server.registry import every
 from server.session import Session
 from server.settings import Settings
 
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
     from server.connection import Connection
     from storage.service import Storage
 
+#: The version of Redis whose commands and replies these are.
+REDIS_VERSION = b"7.4.0"
+
 _TOO_MANY = b"-ERR max number of clients reached\r\n"
 _PROTECTED = (
     b"-DENIED Rowdis is running in protected mode because it has no password. In this mode it accepts clients from "
-    b"this machine only. Set a password with requirepass, or turn protected-mode off if nobody else can reach this port.\r\n"
+    b"this machine only. Set a password with requirepass, or turn protected-mode off if nobody else can reach this "
+    b"port.\r\n"
 )
 
 
@@ -34,6 +40,10 @@ class Instance:
         self.settings = settings
         self.loop = loop
         self.metrics = Metrics()
+        self.redis_version = REDIS_VERSION.decode()
+        self.started_at = time.time()
+        #: INFO's last count of keys by database number, and until when (on the monotonic clock) it may be shown again.
+        self.keyspace_counts: tuple[float, dict[int, tuple[int, int, int]]] = 0.0, {}
         self.run_id = secrets.token_hex(20)
         self.clients: dict[int, Connection] = {}
         self.outstanding = 0
@@ -41,6 +51,8 @@ class Instance:
         #: SHUTDOWN's wish to end without waiting for anybody.
         self.stop_now = False
         self._next_client = 0
+        settings.on_change("requirepass", self._password_changed)
+        settings.on_change("proto-max-bulk-len", self._limits_changed)
 
     def new_session(self, address: str, local_address: str, *, unix: bool) -> Session:
         self._next_client += 1
@@ -56,8 +68,7 @@ class Instance:
         if (
             self.settings.protected_mode
             and not self.settings.requirepass
-            and not session.unix
-            and not _is_loopback(session.address)
+            and not session.is_local
         ):
             self.metrics.rejected_connections += 1
             return _PROTECTED
@@ -75,7 +86,9 @@ class Instance:
     def database_number(self, data: bytes, otherwise: int | None = None) -> int:
         """The number that SELECT and its like are given. CommandError, or `otherwise`, if there is no such database."""
         try:
-            number = integer(data, b"ERR value is not an integer or out of range")
+            number = integer(data)
+            if not -(2**31) <= number < 2**31:
+                raise CommandError(b"ERR value is out of range, value must between -2147483648 and 2147483647")
             if not 0 <= number < self.settings.databases:
                 raise database_out_of_range()
         except CommandError:
@@ -84,9 +97,40 @@ class Instance:
             return otherwise
         return number
 
-    def total_commands(self) -> int:
-        return self.metrics.commands + sum(client.session.command_count for client in self.clients.values())
+    def totals(self) -> tuple[int, int, int]:
+        """Commands executed, bytes received and bytes sent, over all clients that are or were."""
+        metrics = self.metrics
+        commands, received, sent = metrics.commands, metrics.input_bytes, metrics.output_bytes
+        for client in list(self.clients.values()):
+            session = client.session
+            commands += session.command_count
+            received += session.input_bytes
+            sent += session.output_bytes
+        return commands, received, sent
 
+    def sample(self) -> None:
+        """Take note of the rates; called every second or so."""
+        self.metrics.sample(*self.totals())
 
-def _is_loopback(address: str) -> bool:
-    return address.startswith(("127.", "[::1]", "[::ffff:127."))
+    def reset_statistics(self) -> None:
+        """Start counting anew (CONFIG RESETSTAT)."""
+        metrics = self.metrics
+        before = self.totals()
+        since = before[0] - metrics.commands, before[1] - metrics.input_bytes, before[2] - metrics.output_bytes
+        metrics.reset()
+        # Sessions go on counting from where they are.
+        metrics.commands, metrics.input_bytes, metrics.output_bytes = (-count for count in since)
+        for command in every():
+            command.calls = command.failed_calls = command.rejected_calls = 0
+            command.usec = 0.0
+
+    def _password_changed(self) -> None:
+        """Whoever is in stays in; without a password everybody is."""
+        if not self.settings.requirepass:
+            for client in self.clients.values():
+                client.session.authenticated = True
+                client.refresh_limits()
+
+    def _limits_changed(self) -> None:
+        for client in self.clients.values():
+            client.refresh_limits()

@@ -6,37 +6,27 @@ cut a run: the commands behind them carry the database number with them.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 from protocol.encoder import encode
 from protocol.errors import CommandError, exec_aborted, no_auth
 from protocol.replies import QUEUED, Reply
-from server.registry import Command, Is, Request, find
+from server.registry import Command, Is, Request, find, lookup
 from server.run import MAX_BYTES, MAX_COMMANDS, Run
-from server.session import Later, NoReply, Session
+from server.session import NoReply, Session
 
 _QUEUED = encode(QUEUED, 2)
 #: What takes effect at once inside of MULTI instead of being queued.
 _IMMEDIATE = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 
 
-class Plan:
-    """The outcome of planning: a run, and a reply to wait for after it, if a command asked for time."""
-
-    __slots__ = ("later", "run")
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.later: Later | None = None
-
-
-def plan(session: Session, queue: deque[Request], large: bool) -> Plan:
+def plan(session: Session, queue: deque[Request], large: bool) -> Run:
     """Take requests off the queue until something must be waited for.
 
     `large` says that the queue holds so many bytes that they are worth counting.
     """
     run = Run(session, session.version)
-    outcome = Plan(run)
     while queue:
         request = queue[0]
         try:
@@ -45,11 +35,11 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Plan:
                 raise no_auth()
             if session.queued is None:
                 pass
-            elif command.name == "watch":
+            elif command.full_name == "watch":
                 queue.popleft()
-                _answer(session, run, encode(CommandError(b"ERR WATCH inside MULTI is not allowed"), session.version))
+                _watch_inside_multi(session, run, command)
                 continue
-            elif command.name not in _IMMEDIATE:
+            elif command.full_name not in _IMMEDIATE:
                 if command.flags & Is.NO_MULTI:
                     raise CommandError(b"ERR Command not allowed inside a transaction")
                 queue.popleft()
@@ -57,22 +47,23 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Plan:
                 _answer(session, run, _QUEUED)
                 continue
         except CommandError as error:
+            if request[0].lower() == b"exec" and _awaits_watches(run):
+                break
             queue.popleft()
-            session.queue_failed = session.queued is not None
-            session.instance.metrics.rejected(error)
-            _answer(session, run, encode(error, session.version))
+            _refuse(session, run, request, error)
             continue
         if command.on_loop:
             if run.units and (command.cuts or _forgets_watches(session, run, command)):
                 break
             queue.popleft()
-            if not _on_loop(session, run, command, request, outcome):
+            if not _on_loop(session, run, command, request):
                 break
         else:
             queue.popleft()
-            _count(session, command)
+            session.command_count += 1
+            session.last_command = command
             if session.reply_mode != "on" and _mute(session):
-                run.muted.add(len(run.items))
+                run.mute()
             if command.with_session and run.watched is None:
                 run.watched = session.watched
             run.add(command, request, session.db)
@@ -80,64 +71,102 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Plan:
                 run.size += sum(map(len, request))
         if run.units >= MAX_COMMANDS or run.size >= MAX_BYTES or run.slow:
             break
-    return outcome
+    return run
 
 
-def call(session: Session, command: Command, request: Request) -> Reply | Later | NoReply:
+def call(session: Session, command: Command, request: Request) -> Reply | NoReply:
     """The reply of a command that runs on the loop."""
-    _count(session, command)
+    session.command_count += 1
+    session.last_command = command
+    command.calls += 1
+    start = time.perf_counter()
     try:
         return command.handler(session, request)  # type: ignore[no-any-return]
     except CommandError as error:
         command.failed_calls += 1
         session.instance.metrics.failed(error)
         return error
+    finally:
+        command.usec += (time.perf_counter() - start) * 1_000_000
 
 
-def _on_loop(session: Session, run: Run, command: Command, request: Request, outcome: Plan) -> bool:
+def _on_loop(session: Session, run: Run, command: Command, request: Request) -> bool:
     """Answer a command of the loop; False if planning must stop behind it."""
-    if command.name == "exec" and session.queued is not None:
+    if command.full_name == "exec" and session.queued is not None:
         return _exec(session, run, command)
     reply = call(session, command, request)
-    if isinstance(reply, NoReply):
-        return True
-    if isinstance(reply, Later):
-        outcome.later = reply
-        return False
-    _answer(session, run, encode(reply, session.version))
+    if not isinstance(reply, NoReply):
+        _answer(session, run, encode(reply, session.version))
     run.version = session.version
-    return not session.close_after_reply
+    return not session.close_after_reply and not session.instance.batcher.paused_for_all
+
+
+def _awaits_watches(run: Run) -> bool:
+    """Whether the run has yet to make, or to compare, what its session watches."""
+    return bool(run.units) and run.watched is not None
 
 
 def _forgets_watches(session: Session, run: Run, command: Command) -> bool:
     """Whether a command ends WATCHes that the commands planned so far have yet to make."""
-    return run.watched is not None and (command.name == "discard" or (command.name == "exec" and session.queue_failed))
+    ends = command.full_name == "discard" or (command.full_name == "exec" and session.queue_failed)
+    return ends and _awaits_watches(run)
 
 
 def _exec(session: Session, run: Run, command: Command) -> bool:
+    """Plan the queued commands as one element of the run; False if planning must stop behind it."""
     queued, failed = session.queued or [], session.queue_failed
     session.queued = None
     session.queue_failed = False
-    _count(session, command)
+    session.command_count += 1 + len(queued)
+    session.last_command = command
+    command.calls += 1
     if failed:
         session.watched = {}
         error = exec_aborted()
+        command.failed_calls += 1
         session.instance.metrics.failed(error)
         _answer(session, run, encode(error, session.version))
         return True
     if session.reply_mode != "on" and _mute(session):
-        run.muted.add(len(run.items))
+        run.mute()
     commands: list[tuple[Command, Request, int]] = []
     db = session.db
     for inner, request in queued:
-        inner.calls += 1
-        if inner.name == "select":
+        if inner.full_name == "select":
+            # Only where the rest of the transaction goes: SELECT itself takes effect after the commit.
             db = session.instance.database_number(request[1], db)
         commands.append((inner, request, db))
-    session.db = db
-    run.watched = session.watched if run.watched is None else run.watched
+    if run.watched is None:
+        run.watched = session.watched
     run.add_transaction(commands, list(run.watched), db)
-    return True
+    # What the loop does for a transaction happens after its commit, and never if it fails.
+    return not run.loop_calls
+
+
+def _watch_inside_multi(session: Session, run: Run, command: Command) -> None:
+    error = CommandError(b"ERR WATCH inside MULTI is not allowed")
+    command.calls += 1
+    command.failed_calls += 1
+    session.instance.metrics.failed(error)
+    _answer(session, run, encode(error, session.version))
+
+
+def _refuse(session: Session, run: Run, request: Request, error: CommandError) -> None:
+    """Answer a request that does not get to run; it spoils an open transaction, and as EXEC ends it."""
+    command = lookup(request[0])
+    if command is not None and command.subcommands and len(request) > 1:
+        command = command.subcommands.get(request[1].lower())
+    if command is not None:
+        command.rejected_calls += 1
+    if command is not None and command.full_name == "exec":
+        session.queued = None
+        session.queue_failed = False
+        session.watched = {}
+        error = CommandError(b"EXECABORT Transaction discarded because of: " + error.message.removeprefix(b"ERR "))
+    else:
+        session.queue_failed = session.queued is not None
+    session.instance.metrics.failed(error)
+    _answer(session, run, encode(error, session.version))
 
 
 def _answer(session: Session, run: Run, encoded: bytes) -> None:
@@ -152,9 +181,3 @@ def _mute(session: Session) -> bool:
         session.reply_mode = "on"
         return True
     return session.reply_mode == "off"
-
-
-def _count(session: Session, command: Command) -> None:
-    command.calls += 1
-    session.command_count += 1
-    session.last_command = command

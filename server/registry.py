@@ -39,10 +39,10 @@ class Is(enum.Flag):
     MAY_REPLICATE = enum.auto()
     NO_ASYNC_LOADING = enum.auto()
     NO_MULTI = enum.auto()
+    NO_MANDATORY_KEYS = enum.auto()
     MOVABLEKEYS = enum.auto()
     ALLOW_BUSY = enum.auto()
     TOUCHES_ARBITRARY_KEYS = enum.auto()
-    NO_MANDATORY_KEYS = enum.auto()
     PROTECTED = enum.auto()
 
 
@@ -64,12 +64,13 @@ class Way(enum.Enum):
 @dataclass(frozen=True)
 class Keys:
     """Where the names of keys stand: first and last position (negative: from the end) and step; and what is done to
-    them, in the words of COMMAND INFO's key specifications ("RW access update")."""
+    them, in the words of COMMAND INFO's key specifications ("RW access update"). `notes` says why, where it is odd."""
 
     first: int
     last: int
     step: int
     flags: str = "RO access"
+    notes: str = ""
 
     def names(self, request: Request) -> list[bytes]:
         last = self.last if self.last >= 0 else len(request) + self.last
@@ -79,12 +80,22 @@ class Keys:
 NO_KEYS: tuple[Keys, ...] = ()
 
 
-def one_key(flags: str) -> tuple[Keys, ...]:
-    return (Keys(1, 1, 1, flags),)
+def one_key(flags: str, notes: str = "") -> tuple[Keys, ...]:
+    return (Keys(1, 1, 1, flags, notes),)
 
 
 def all_keys(flags: str) -> tuple[Keys, ...]:
     return (Keys(1, -1, 1, flags),)
+
+
+def odd_keys(flags: str) -> tuple[Keys, ...]:
+    """Keys that take turns with values."""
+    return (Keys(1, -1, 2, flags),)
+
+
+def never(request: Request) -> bool:
+    """For `whole`: no request of this command reads long values whole."""
+    return False
 
 
 @dataclass(slots=True, eq=False)
@@ -105,7 +116,9 @@ class Command:
     way: Way
     #: It looks at the values of strings, so they are prefetched.
     values: bool
-    #: Whether this request overwrites its first key with a short string, whatever is there.
+    #: Whether this request reads values whole however long they are, so that they count; None: each does.
+    whole: Callable[[Request], bool] | None
+    #: Whether this request overwrites its keys by short strings, whatever is there.
     blind: Callable[[Request], bool] | None
     #: Runs alone among writers: it may touch keys that it does not name.
     alone: bool
@@ -113,29 +126,34 @@ class Command:
     cuts: bool
     complexity: str = ""
     tips: tuple[str, ...] = ()
+    #: ACL categories beside those that follow from the flags; None: the one of its group.
+    categories: tuple[str, ...] | None = None
     #: The flags of a container differ from those of its subcommands.
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     parent: Command | None = None
     # Derived, for the way of a command, which asks for them at every request.
+    #: The name in lower case, with its container's: "config|get".
+    full_name: str = ""
     writes: bool = False
+    #: Its lookups count as hits and misses of the keyspace.
+    looks_up: bool = False
     on_loop: bool = False
+    slow: bool = False
     single_key: bool = False
     with_session: bool = False
     calls: int = 0
     failed_calls: int = 0
     rejected_calls: int = 0
-    usec: int = 0
+    usec: float = 0.0
 
     def __post_init__(self) -> None:
+        self.full_name = self.name if self.parent is None else f"{self.parent.name}|{self.name}"
         self.writes = bool(self.flags & Is.WRITE)
+        self.looks_up = bool(self.flags & Is.READONLY)
         self.on_loop = self.way is Way.LOOP
+        self.slow = self.way is Way.SLOW
         self.with_session = self.takes == ("Keyspace", "Session")
         self.single_key = len(self.keys) == 1 and (self.keys[0].first, self.keys[0].last) == (1, 1)
-
-    @property
-    def full_name(self) -> str:
-        """The name in lower case, with its container's: "config|get"."""
-        return self.name if self.parent is None else f"{self.parent.name}|{self.name}"
 
     def key_names(self, request: Request) -> list[bytes]:
         """The keys that a request names, in the order of its specifications."""
@@ -168,9 +186,11 @@ def command(
     alone: bool = False,
     cuts: bool = True,
     values: bool = True,
+    whole: Callable[[Request], bool] | None = None,
     blind: Callable[[Request], bool] | None = None,
     complexity: str = "O(1)",
     tips: tuple[str, ...] = (),
+    categories: tuple[str, ...] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a command; the decorated function is its meaning and its docstring's first line its summary.
 
@@ -194,11 +214,13 @@ def command(
             takes=takes,
             way=way,
             values=values,
+            whole=whole,
             blind=blind,
             alone=alone,
             cuts=cuts,
             complexity=complexity,
             tips=tips,
+            categories=categories,
             parent=TABLE[words[0]] if len(words) == 2 else None,
         )
         _add(row)
@@ -212,8 +234,9 @@ def container(name: str, *, arity: int = -2, flags: Is = Is.NONE, group: str, si
     _add(
         Command(
             name=name.lower(), arity=arity, flags=flags, keys=NO_KEYS, group=group, since=since, syntax="",
-            summary=summary, handler=_no_subcommand, takes=("Session",), way=Way.LOOP, values=False, blind=None,
-            alone=False, cuts=False,
+            summary=summary, handler=_no_subcommand, takes=("Session",), way=Way.LOOP, values=False,
+            whole=None, blind=None,
+            alone=False, cuts=False, complexity="Depends on the subcommand.", categories=(),
         )
     )  # fmt: skip
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from protocol.encoder import LARGE, encode, encode_parts
-from protocol.replies import Reply
-from server.registry import Command, Request, Way
+from protocol.errors import CommandError
+from server.registry import Command, Request
 
 if TYPE_CHECKING:
     from server.session import Session
@@ -27,6 +27,8 @@ class Transaction:
 
     commands: list[tuple[Command, Request, int]]
     db: int
+    #: The WATCH comparison let it run.
+    executed: bool = False
 
 
 @dataclass(slots=True)
@@ -40,39 +42,56 @@ class LoopCall:
 Item = bytes | Transaction | tuple[Command, Request, int]
 
 
-@dataclass(slots=True, eq=False)
 class Run:
     """Consecutive commands of one connection that share a unit of work.
 
     An item is an encoded reply that was known while planning, a (command, request, database number), or a transaction.
     """
 
-    session: Session
-    version: int
-    items: list[Item] = field(default_factory=list)
-    #: How many items need the unit.
-    units: int = 0
-    writes: bool = False
-    slow: bool = False
-    alone: bool = False
-    values: bool = False
-    #: The keys named, those of them that are overwritten blindly, those whose absence matters.
-    keys: list[Name] = field(default_factory=list)
-    blind: list[Name] = field(default_factory=list)
-    hold: list[Name] = field(default_factory=list)
-    #: The session's watches before this run, if the run reads or changes them.
-    watched: dict[Name, int] | None = None
-    #: Positions of items whose replies the client does not want (CLIENT REPLY).
-    muted: set[int] = field(default_factory=set)
-    size: int = 0
-    #: Bytes of large values the run will read, known once it was put back for the slow lane.
-    weight: int = 0
-    loop_calls: bool = False
-    # The outcome: replies in the order of the items until they are encoded.
-    replies: list[Any] = field(default_factory=list)
-    output: list[bytes] = field(default_factory=list)
-    put_back: bool = False
-    answered: bool = False
+    # One is made for every request of a client that does not pipeline: hence no dataclass, and few calls.
+    __slots__ = (
+        "alone", "answered", "blind", "delay_s", "failures", "hits", "hold", "items", "keys", "loop_calls", "misses",
+        "muted", "output", "put_back", "replies", "session", "size", "slow", "units", "values", "version", "watched",
+        "weight", "whole", "writes",
+    )  # fmt: skip
+
+    def __init__(self, session: Session, version: int) -> None:
+        self.session = session
+        #: The version of RESP in which it is answered.
+        self.version = version
+        self.items: list[Item] = []
+        #: How many items need the unit.
+        self.units = 0
+        self.writes = False
+        self.slow = False
+        self.alone = False
+        self.values = False
+        #: Some command reads values whole, not just what fits into a row or a few chunks.
+        self.whole = False
+        #: The keys named, those of them that are overwritten blindly, those whose absence matters.
+        self.keys: list[Name] = []
+        self.blind: list[Name] = []
+        self.hold: list[Name] = []
+        #: The session's watches before this run, if the run reads or changes them.
+        self.watched: dict[Name, int] | None = None
+        #: Positions of items whose replies the client does not want (CLIENT REPLY).
+        self.muted: set[int] | None = None
+        #: Bytes of the requests, where they are worth counting.
+        self.size = 0
+        #: Bytes of large values the run will read, known once it was put back for the slow lane.
+        self.weight = 0
+        self.loop_calls = False
+        #: Its replies are held back for so long (DEBUG SLEEP).
+        self.delay_s = 0.0
+        #: What the commands leave for the counters: errors (of None: EXEC itself), lookups that found a key or not.
+        self.failures: list[tuple[Command | None, CommandError]] = []
+        self.hits = 0
+        self.misses = 0
+        # The outcome: replies in the order of the items until they are encoded.
+        self.replies: list[Any] = []
+        self.output: list[bytes] = []
+        self.put_back = False
+        self.answered = False
 
     def add(self, command: Command, request: Request, db: int) -> None:
         """Append a command that needs the unit."""
@@ -98,6 +117,8 @@ class Run:
             self.writes = True
         if command.values:
             self.values = True
+            if command.whole is None or command.whole(request):
+                self.whole = True
         if command.single_key:
             name = (db, request[1])
             if command.blind is not None and command.blind(request):
@@ -108,11 +129,14 @@ class Run:
                     self.hold.append(name)
         else:
             names = [(db, name) for name in command.key_names(request)]
-            self.keys += names
-            self.hold += names
+            if command.blind is not None and command.blind(request):
+                self.blind += names
+            else:
+                self.keys += names
+                self.hold += names
             if command.alone:
                 self.alone = True
-        if command.way is Way.SLOW:
+        if command.slow:
             self.slow = True
 
     def encode(self) -> None:
@@ -120,7 +144,7 @@ class Run:
         version, muted = self.version, self.muted
         output: list[bytes] = []
         for position, (item, reply) in enumerate(zip(self.items, self.replies, strict=True)):
-            if muted and position in muted:
+            if muted is not None and position in muted:
                 continue
             if type(item) is bytes:
                 output.append(item)
@@ -131,9 +155,23 @@ class Run:
         self.output = output
         self.replies = []
 
-    def fail(self, error: Reply) -> None:
+    def fail(self, error: CommandError) -> None:
         """Answer every command that needed the unit with the same error."""
         self.replies = [item if type(item) is bytes else error for item in self.items]
+        self.failures = [
+            (item[0] if type(item) is tuple else None, error) for item in self.items if type(item) is not bytes
+        ]
+        self.hits = self.misses = 0
+        self.delay_s = 0.0
+        if any(type(item) is Transaction for item in self.items):
+            # A transaction that failed is over, and what was watched for it forgotten.
+            self.session.watched = {}
+
+    def mute(self) -> None:
+        """The client does not want the reply of the item that is added next."""
+        if self.muted is None:
+            self.muted = set()
+        self.muted.add(len(self.items))
 
 
 @dataclass(slots=True, eq=False)
@@ -150,3 +188,5 @@ class Batch:
     done: Callable[[Batch], None]
     expired: bool = False
     worker: Any = None
+    #: How long the worker had it, in seconds.
+    elapsed_s: float = 0.0

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from protocol.errors import CommandError
 from protocol.replies import Reply
 from server.registry import Command, Request
 
@@ -114,6 +115,11 @@ class Session:
         self.authenticated = not self.instance.settings.requirepass
 
     @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine."""
+        return self.unix or self.address.startswith(("127.", "[::1]", "[::ffff:127."))
+
+    @property
     def flags(self) -> str:
         """The letters of CLIENT LIST."""
         letters = ""
@@ -128,3 +134,9 @@ class Session:
         if self.no_touch:
             letters += "T"
         return letters or "N"
+
+
+def check_name(name: bytes, what: bytes) -> None:
+    """Raise CommandError if a name holds what would break the lines of CLIENT LIST: `what` says whose name it is."""
+    if any(not 33 <= byte <= 126 for byte in name):
+        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % what)

@@ -161,6 +161,9 @@ class Settings:
             config_file.rewrite(self.config_path, self._unsaved(), _REAL_NAMES)
         except OSError as error:
             raise SettingsError(f"ERR Rewriting config file: {error.strerror}") from error
+        except (ConfigFileError, SettingsError) as error:
+            # Somebody edited the file since the start, and not well.
+            raise SettingsError(f"ERR Rewriting config file: {error}") from None
 
     def apply(self, statements: Iterable[Statement], source: str) -> dict[str, str]:
         """Take in one source's statements at start, in order; gives where each directive was last set."""

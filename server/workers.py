@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -12,8 +13,9 @@ from typing import Any
 
 from protocol.errors import CommandError
 from server.dispatch import execute, reply_to
+from server.registry import Command
 from server.run import Batch, Run, Transaction
-from storage.errors import NotApplied, StorageError, Unavailable
+from storage.errors import Indeterminate, NotApplied, StorageError, Unavailable
 from storage.execution import Executor, Plan
 from storage.unit import Attempt, Type
 
@@ -57,9 +59,11 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         while (batch := self.tasks.get()) is not None:
+            start = time.perf_counter()
             try:
                 self._run_batch(batch)
             finally:
+                batch.elapsed_s = time.perf_counter() - start
                 self._outbox.put(batch)
             # Nothing of a batch is kept while waiting for the next.
             del batch
@@ -69,7 +73,7 @@ class Worker(threading.Thread):
         runs = batch.runs
         try:
             self.executor.run(plan_of(runs), body_of(runs, batch.slow), batch.deadline)
-        except (NotApplied, Unavailable) as error:
+        except (NotApplied, Unavailable, Indeterminate) as error:
             _fail(runs, error)
         except Exception as error:
             if len(runs) == 1 and runs[0].units == 1:
@@ -77,13 +81,21 @@ class Worker(threading.Thread):
             else:
                 self._one_by_one(batch)
         for run in runs:
-            if not run.put_back:
-                run.encode()
+            # Replies that the loop has a part in are encoded there.
+            if not run.put_back and not run.loop_calls:
+                _encode(run)
 
     def _one_by_one(self, batch: Batch) -> None:
         """Run every command in a unit of its own, so that only the guilty one gets the error."""
         for run in batch.runs:
+            run.put_back = False
+            if run.watched is not None:
+                # The try that failed may have got as far as an EXEC, which forgets the watches.
+                run.session.watched = dict(run.watched)
             replies: list[Any] = []
+            failures: list[tuple[Command | None, CommandError]] = []
+            delay_s = 0.0
+            hits = misses = 0
             for item in run.items:
                 if type(item) is bytes:
                     replies.append(None)
@@ -99,7 +111,12 @@ class Worker(threading.Thread):
                 except Exception as error:
                     _fail([single], error)
                 replies += single.replies
-            run.replies = replies
+                failures += single.failures
+                delay_s += single.delay_s
+                hits += single.hits
+                misses += single.misses
+            run.replies, run.failures, run.delay_s = replies, failures, delay_s
+            run.hits, run.misses = hits, misses
 
 
 def body_of(runs: list[Run], slow: bool) -> Callable[[Attempt], None]:
@@ -107,6 +124,8 @@ def body_of(runs: list[Run], slow: bool) -> Callable[[Attempt], None]:
 
     def body(attempt: Attempt) -> None:
         for run in runs:
+            # An earlier try may have found large values that are gone now.
+            run.put_back = False
             if not slow and attempt.large:
                 run.weight = _weight(run, attempt)
                 run.put_back = run.weight > HEAVY
@@ -121,29 +140,39 @@ def plan_of(runs: list[Run]) -> Plan:
     """The keys and wishes of all runs as one plan."""
     if len(runs) == 1:
         run = runs[0]
-        plan = Plan(run.writes, run.keys, run.blind, run.hold, run.values)
+        plan = Plan(run.writes, run.keys, run.blind, values=run.values)
     else:
         plan = Plan()
         for run in runs:
             plan.keys += run.keys
             plan.blind += run.blind
-            plan.hold += run.hold
             plan.writes |= run.writes
             plan.values |= run.values
     if plan.blind and plan.keys:
         read = set(plan.keys)
         plan.blind = [name for name in plan.blind if name not in read]
-    if not plan.writes:
-        plan.hold = []
+    if plan.writes:
+        # The commands of a run are as if run one after another. Of one alone it does not matter when it looked; of
+        # several, what one read must not change before the commit of what another wrote.
+        plan.hold = [name for run in runs for name in (run.keys if run.units > 1 else run.hold)]
     return plan
 
 
 def _weight(run: Run, attempt: Attempt) -> int:
-    """Bytes of large values among the keys of a run, if it wants values."""
-    if not run.values:
+    """Bytes of large values among the keys of a run, if it reads them whole."""
+    if not run.whole:
         return 0
     names = {(attempt.map.spaces[db], name) for db, name in run.keys}
     return sum(row.size for row in attempt.large if row.type == Type.STRING and (row.space, row.name) in names)
+
+
+def _encode(run: Run) -> None:
+    try:
+        run.encode()
+    except Exception as error:
+        # A reply that can't be encoded is a mistake of ours; it must not end the worker.
+        _fail([run], error)
+        run.encode()
 
 
 def _fail(runs: list[Run], error: Exception) -> None:

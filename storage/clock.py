@@ -36,6 +36,10 @@ class Clock:
             self._last_ms = now
             return now
 
+    def now_us(self) -> int:
+        """Microseconds since the epoch by the database's clock; may go back by a correction of the offset."""
+        return int(time.monotonic() * 1_000_000 + self._offset_ms * 1000)
+
     def measure(self, database: Database) -> None:
         """Ask the database for its time; the answer is taken to be that of the middle of the round trip."""
         with database.session() as connection:

@@ -23,6 +23,10 @@ Take = Callable[[tuple[Row, ...]], None]
 MAX_TRIP = 4 * 1024 * 1024
 
 
+#: Bytes read from the socket at a time.
+READ_BUFFER = 64 * 1024
+
+
 class Connection(pymysql.connections.Connection):
     """A PyMySQL connection with deferred statements.
 
@@ -43,10 +47,12 @@ class Connection(pymysql.connections.Connection):
         self.trip_limit = trip_limit
         self.failed_statement = None
         self.commit_sent = False
-        self.last_used = time.monotonic()
+        self.last_used = self.made_at = time.monotonic()
         flags = arguments.pop("client_flag", 0) | CLIENT.MULTI_STATEMENTS
         # use_unicode=False: every column of ours is a number or bytes, so there is nothing to decode.
         super().__init__(client_flag=flags, use_unicode=False, **arguments)
+        # The driver's reader fetches 8 KiB at a time; the rows of one batch are more.
+        self._rfile = self._sock.makefile("rb", READ_BUFFER)
         self._binder = self.cursor()
 
     def escape(self, obj: object, mapping: Any = None) -> str:

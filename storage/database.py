@@ -19,7 +19,7 @@ from playhouse.pool import MaxConnectionsExceeded, _PooledMySQLDatabase
 from pymysql.constants import ER
 
 from storage.connection import MAX_TRIP, Connection
-from storage.dialect import Dialect, Limits, detect
+from storage.dialect import UPTIME, Dialect, Limits, detect
 from storage.engines import Target
 from storage.errors import (
     BadTarget,
@@ -168,11 +168,18 @@ class Database(_PooledMySQLDatabase, _SessionDatabase):
     def idle(self) -> int:
         return len(self._connections)
 
-    def kill(self, connection_id: int) -> bool:
-        """End another session of this user; whether it is certain that it is gone."""
+    def kill(self, connection_id: int, made_at: float) -> bool:
+        """End a lost session of ours on the server; whether it is certain that it is gone.
+
+        `made_at` is on the monotonic clock: a server that has started since never knew the session, and may have given
+        its number to somebody else.
+        """
         assert self.dialect is not None
         try:
             with self.session() as connection:
+                uptime_s = int(connection.fetch(UPTIME)[0][1])
+                if uptime_s + 1 < time.monotonic() - made_at:
+                    return True
                 connection.fetch(self.dialect.kill, (connection_id,))
         except StorageError as error:
             return error.number == int(ER.NO_SUCH_THREAD)
@@ -203,6 +210,7 @@ def _meaning(error: Exception, connection: Connection | None) -> StorageError:
             "the connection to the database was lost",
             number,
             connection_id=int(connection.thread_id()),
+            made_at=connection.made_at,
             commit_sent=connection.commit_sent,
         )
     if number == 1062:

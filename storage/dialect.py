@@ -105,6 +105,9 @@ def detect(version: str, comment: str) -> Dialect:
 #: The database's clock in milliseconds since the epoch.
 NOW_MS = "SELECT CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
 
+#: A row of two columns, the second of which tells for how many seconds the server has been up.
+UPTIME = "SHOW GLOBAL STATUS LIKE 'Uptime'"
+
 #: A read-only transaction in which every statement sees one state. Under READ COMMITTED the clause WITH CONSISTENT
 #: SNAPSHOT is silently no snapshot, hence the first statement (it counts for one transaction only).
 BEGIN_SNAPSHOT = (

@@ -12,6 +12,7 @@ import fcntl
 import importlib.util
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -33,6 +34,8 @@ log = logging.getLogger(__name__)
 _OWNER_LOCK: Final = "rowdis.lock"
 _CLIENTS_LOCK: Final = Path("run", "seekdb.clients")
 _ENGINE_PID: Final = Path("run", "seekdb.pid")
+_UNFINISHED: Final = "rowdis.unfinished"
+_DATA: Final = ("store", "etc")
 _OUTPUT: Final = "engine.out"
 
 _POLL_S: Final = 0.02
@@ -45,6 +48,8 @@ _LOG_LEVEL: Final = "ERROR"
 PARAMETERS: Final[Mapping[str, str]] = {
     # The engine's log: one file in use and one old one, of at most 256 MB each.
     "max_syslog_file_count": "2",
+    # Deadlocks are found in 0.1 s instead of 7, or not before lock waits time out.
+    "_lcl_op_interval": "30ms",
 }
 """Settings of the engine beyond its sizes; given at each start, kept by the engine."""
 
@@ -69,6 +74,7 @@ class EmbeddedEngine:
         self._parameters = {"memory_budget": memory_budget, "log_disk_size": log_disk_size, **parameters}
         self._start_timeout_s = start_timeout_s
         self._stop_timeout_s = stop_timeout_s
+        self._unfinished = self.directory / _UNFINISHED
         self._guard = RLock()
         self._descriptors: list[int] = []  # of the locked files, while the engine is wanted
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,7 +99,9 @@ class EmbeddedEngine:
             deadline = time.monotonic() + self._start_timeout_s
             try:
                 self._claim(deadline)
+                self._prepare()
                 self._target = self._launch(deadline)
+                self._unfinished.unlink(missing_ok=True)
             except BaseException:
                 self._release()
                 raise
@@ -143,6 +151,28 @@ class EmbeddedEngine:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._descriptors.append(descriptor)
         return descriptor
+
+    def _prepare(self) -> None:
+        """Undo a first start that was interrupted.
+
+        The engine can not be started on a directory that it has half initialised. As long as the marker stands nobody
+        was ever connected, so there is nothing to lose. A directory with data and no marker is never touched.
+        """
+        try:
+            if self._unfinished.exists():
+                log.info("the first start of the embedded engine was interrupted: it starts afresh")
+                for name in _DATA:
+                    shutil.rmtree(self.directory / name, ignore_errors=True)
+            elif (self.directory / _DATA[0]).exists():
+                return
+            self._unfinished.touch()
+            descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise EngineFailed(f"can not use {self.directory} as data directory: {error.strerror}") from error
 
     def _launch(self, deadline: float) -> Target:
         binary = find_binary()
@@ -194,15 +224,9 @@ class EmbeddedEngine:
                 raise EngineFailed(f"the embedded engine did not answer within {self._start_timeout_s:g} s: {last}")
             time.sleep(_POLL_S)
         raise EngineFailed(
-            f"the embedded engine ended at its start with code {process.returncode}: {self._last_words()}"
-            f" (see {self.directory / 'log'})"
+            f"the embedded engine ended at its start with code {process.returncode};"
+            f" see {self.directory / _OUTPUT} and {self.directory / 'log'}"
         )
-
-    def _last_words(self) -> str:
-        with suppress(OSError):
-            lines = (self.directory / _OUTPUT).read_text(errors="replace").split("\n")
-            return next((line for line in reversed(lines) if line.strip()), "it said nothing")
-        return "it said nothing"
 
     def _release(self) -> None:
         process, self._process, self._target = self._process, None, None

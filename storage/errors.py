@@ -39,11 +39,17 @@ class Unavailable(StorageError):
 
 
 class LostConnection(Unavailable):
-    """A session died. If `commit_sent`, the transaction may or may not have been applied."""
+    """A session died. If `commit_sent`, the transaction may or may not have been applied.
 
-    def __init__(self, message: str, number: int | None = None, *, connection_id: int, commit_sent: bool) -> None:
+    `made_at` is when the session was made, on the monotonic clock.
+    """
+
+    def __init__(
+        self, message: str, number: int | None = None, *, connection_id: int, made_at: float, commit_sent: bool
+    ) -> None:
         super().__init__(message, number)
         self.connection_id = connection_id
+        self.made_at = made_at
         self.commit_sent = commit_sent
 
 

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, NoReturn, TypeVar
 
 from storage.clock import Clock
 from storage.connection import Connection, Row
@@ -47,6 +47,7 @@ _MARK = (
     "SELECT %s, %s, MAX(IF(epoch=%s, %s, NULL)) FROM rowdis_worker WHERE incarnation=%s FOR UPDATE"
 )
 _MARKED = "SELECT attempt FROM rowdis_marker WHERE incarnation=%s AND unit=%s"
+_UNMARK_ALL = "DELETE FROM rowdis_marker WHERE incarnation=%s"
 _FENCE = "INSERT INTO rowdis_marker (incarnation, unit, attempt) VALUES (%s,%s,%s)"
 _UNMARK = "DELETE FROM rowdis_marker WHERE incarnation=%s AND unit>=%s AND unit<%s"
 _EPOCH = "SELECT epoch FROM rowdis_worker WHERE incarnation=%s"
@@ -62,6 +63,9 @@ FENCED = 0
 
 #: Markers of units that went smoothly are deleted together, this many at a time.
 UNMARK_EVERY = 64
+
+#: The pause after a lost session could not be ended.
+KILL_EVERY_S = 0.5
 
 
 @dataclass(slots=True)
@@ -117,6 +121,9 @@ class Executor:
         self._unit = 0
         self._unmark_from = 1
         self.counters = Counters()
+        #: Sessions that were lost while writing, and when they were made: the server may not know that they are over.
+        self.suspects: dict[int, float] = {}
+        self._next_kill_at = 0.0
 
     def run(self, plan: Plan, body: Callable[[Attempt], T], deadline: float) -> T:
         """What `body` returns for the attempt that was committed.
@@ -136,9 +143,8 @@ class Executor:
             return
         try:
             with self._database.session() as connection, self._database.atomic():
-                connection.defer(
-                    self._sql(_UNMARK), (self.incarnation, self._unmark_from, self._unit + 1)
-                )
+                # Without the worker's row a late packet dies on the guard, so its marker is not needed any more.
+                connection.defer(self._sql(_UNMARK_ALL), (self.incarnation,))
                 connection.defer(self._sql(_LEAVE), (self.incarnation,))
         except StorageError as error:
             log.debug("worker %d could not sign off: %s", self.incarnation, error)
@@ -211,15 +217,29 @@ class Executor:
             connection.defer(self._sql(_UNMARK), (self.incarnation, self._unmark_from, unit))
 
     def applied(self, unit: int, spaces: SpaceMap, *, smoothly: bool) -> None:
-        """Take note of a committed unit.
-
-        The marker of a unit that lost a connection stays: a packet of it may be held up somewhere and come late.
-        """
+        """Take note of a committed unit."""
         self._map = spaces
         if not smoothly:
-            self._unmark_from = unit + 1
+            self.keep_marker(unit)
         elif unit - self._unmark_from >= UNMARK_EVERY:
             self._unmark_from = unit
+
+    def keep_marker(self, unit: int) -> None:
+        """Never clear away the marker of this unit: a packet of it may be held up somewhere and come late."""
+        self._unmark_from = unit + 1
+
+    def end_suspects(self) -> None:
+        """End lost sessions, whose packets may still be on their way and whose locks would be in our way.
+
+        Should this fail, the packets die on the marker, and it is tried again before the next unit.
+        """
+        if not self.suspects or time.monotonic() < self._next_kill_at:
+            return
+        for connection_id, made_at in list(self.suspects.items()):
+            if self._database.kill(connection_id, made_at):
+                del self.suspects[connection_id]
+            else:
+                self._next_kill_at = time.monotonic() + KILL_EVERY_S
 
     def recover(self, error: StorageError) -> None:
         """Note what an error says about the state this worker keeps."""
@@ -250,24 +270,28 @@ class _WritingUnit(Generic[T]):
         self._tries = 0
         # Results and maps of the tries whose COMMIT may have been applied, by number of the try.
         self._unsettled: dict[int, tuple[T, SpaceMap]] = {}
-        self._suspect: int | None = None
         self._smooth = True
         self._touched: list[Name] = []
 
     def run(self) -> T:
         executor = self._executor
         while True:
+            if self._unsettled and (time.monotonic() >= self._deadline or executor.stopping.is_set()):
+                return self._settle()
             try:
-                if self._unsettled and (time.monotonic() >= self._deadline or executor.stopping.is_set()):
-                    return self._settle()
                 executor.prepare()
-                self._end_suspect()
+                executor.end_suspects()
                 return self._try()
             except (GuardFailed, Conflict, Unavailable, BadTarget) as error:
                 if isinstance(error, Duplicate) and error.statement == self._sql(_MARK):
-                    return self._settled()
+                    return self._settle()
                 executor.recover(error)
                 self._wait(error)
+            except Exception:
+                if not self._unsettled:
+                    raise
+                # Whatever this was, an earlier try may have been applied: that has to be known first.
+                return self._settle()
 
     def _try(self) -> T:
         """One transaction: marker, reads under lock, the commands, writes, COMMIT."""
@@ -285,60 +309,62 @@ class _WritingUnit(Generic[T]):
                     values_wanted=self._plan.values,
                 )
                 result = self._body(attempt)
-                attempt.flush()
+                attempt.finish()
                 self._unsettled[self._tries] = result, attempt.map
         except LostConnection as error:
-            self._suspect = error.connection_id
+            executor.suspects[error.connection_id] = error.made_at
             self._smooth = False
             if not error.commit_sent:
                 self._unsettled.pop(self._tries, None)
             raise
         except Exception as error:
-            # The server answered with an error or was not asked: this try was rolled back.
-            self._unsettled.pop(self._tries, None)
+            # The server answered with an error or was not asked: this try was rolled back. (Of a COMMIT that was
+            # answered with an error only the marker knows for certain.)
+            if getattr(error, "statement", None) != "COMMIT":
+                self._unsettled.pop(self._tries, None)
             if isinstance(error, Conflict) and attempt is not None:
                 self._touched = touched_keys(attempt)
             raise
         executor.applied(self._number, attempt.map, smoothly=self._smooth)
         return result
 
-    def _end_suspect(self) -> None:
-        """End the session whose packets may still be on their way; if that fails, they die on the marker."""
-        if self._suspect is not None and self._database.kill(self._suspect):
-            self._suspect = None
-
-    def _settled(self) -> T:
-        """The marker is there: an earlier try was applied. The row says which."""
-        with self._database.session() as connection:
-            rows = connection.fetch(self._sql(_MARKED), (self._executor.incarnation, self._number))
-        if rows[0][0] == FENCED:
-            raise NotApplied("the database was away for too long")
-        result, spaces = self._unsettled[rows[0][0]]
-        self._executor.counters.commits_resolved += 1
-        self._executor.applied(self._number, spaces, smoothly=False)
-        return result
-
     def _settle(self) -> T:
-        """Out of time, with a COMMIT whose fate is unknown: find it out, however long the database is away.
+        """Find out what became of the tries whose COMMIT was lost, however long the database is away.
 
-        The clients were answered long ago; what waits for this is the right to touch the unit's keys again.
+        After the deadline the clients were answered; what waits for this is the right to touch the unit's keys again.
         """
         tries = 0
         while True:
             tries += 1
             try:
-                self._end_suspect()
+                self._executor.end_suspects()
                 with self._database.session() as connection, self._database.atomic():
                     connection.fetch(self._sql(_FENCE), (self._executor.incarnation, self._number, FENCED))
-                self._executor.counters.commits_resolved += 1
-                raise NotApplied("the database was away for too long")
+                self._give_up()
             except Duplicate:
-                with contextlib.suppress(Unavailable):
+                with contextlib.suppress(Conflict, Unavailable, BadTarget):
                     return self._settled()
             except (Conflict, Unavailable, BadTarget) as error:
                 log.warning("the fate of a unit is not known yet: %s", error)
-            if self._executor.stopping.wait(min(2.0, 0.05 * 2**tries)):
+            if self._executor.stopping.wait(min(2.0, 0.05 * 2 ** min(tries, 6))):
                 raise Indeterminate("the program stopped before the fate of a COMMIT was known")
+
+    def _settled(self) -> T:
+        """The marker is there: it says which try was applied, or that none can be any more."""
+        with self._database.session() as connection:
+            rows = connection.fetch(self._sql(_MARKED), (self._executor.incarnation, self._number))
+        if rows[0][0] == FENCED:
+            self._give_up()
+        result, spaces = self._unsettled[rows[0][0]]
+        self._executor.counters.commits_resolved += 1
+        self._executor.applied(self._number, spaces, smoothly=False)
+        return result
+
+    def _give_up(self) -> NoReturn:
+        """The unit was not applied. Its marker stays, for packets that are still on their way to die on."""
+        self._executor.counters.commits_resolved += 1
+        self._executor.keep_marker(self._number)
+        raise NotApplied("the database was away for too long")
 
     def _wait(self, error: StorageError) -> None:
         try:
@@ -346,3 +372,4 @@ class _WritingUnit(Generic[T]):
         except NotApplied:
             if not self._unsettled:
                 raise
+            self._deadline = 0.0

@@ -20,7 +20,7 @@ from storage.connection import Row
 from storage.database import Database
 from storage.errors import StorageError
 from storage.execution import Executor, Plan
-from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, Attempt
+from storage.unit import DELETE_KEYS, GARBAGE_KEY, GARBAGE_SPACE, Attempt
 
 log = logging.getLogger("rowdis.storage")
 
@@ -32,6 +32,8 @@ PAGE = 500
 CHUNKS = 64
 CLOCK_EVERY_S = 5.0
 HEARTBEAT_EVERY_S = 2.0
+#: While the database is away, one line in the log is enough for so long.
+WARN_EVERY_S = 30.0
 #: What instances that were not seen for so long left behind is cleared away.
 FORGET_AFTER_MS = 24 * 3600 * 1000
 UNIT_TIMEOUT_S = 10.0
@@ -46,7 +48,6 @@ _LOCK = (
 )
 _LOCK_EXPIRED = _LOCK.replace("{condition}", "AND expire_at<=%s")
 _LOCK_ANY = _LOCK.replace("{condition}", "")
-_DELETE = "DELETE FROM rowdis_key WHERE space=%s AND digest IN ({rows})"
 _CLEAR_ORPHAN = "UPDATE rowdis_key SET orphan=0 WHERE space=%s AND digest=%s"
 _GARBAGE = "SELECT kind, id FROM rowdis_garbage ORDER BY kind, id LIMIT %s"
 _REAPED = "DELETE FROM rowdis_garbage WHERE kind=%s AND id=%s"
@@ -87,16 +88,16 @@ class Housekeeper(threading.Thread):
         self._address = address
         self._started_at = clock.now_ms()
         self._interval_s = interval_s
-        self._stop = threading.Event()
+        self._ending = threading.Event()
         self._orphan_place: tuple[int, bytes] = (-1, b"")
         self.counters = Counters()
 
     def run(self) -> None:
-        due_clock = due_heartbeat = 0.0
-        while not self._stop.is_set():
+        due_clock = due_heartbeat = due_warning = 0.0
+        while not self._ending.is_set():
             busy = False
+            now = time.monotonic()
             try:
-                now = time.monotonic()
                 if now >= due_heartbeat:
                     self._show_life()
                     due_heartbeat = now + HEARTBEAT_EVERY_S
@@ -107,16 +108,18 @@ class Housekeeper(threading.Thread):
                 self._look_for_orphans()
             except StorageError as error:
                 self.counters.failures += 1
-                log.warning("housekeeping: %s", error)
+                if now >= due_warning:
+                    log.warning("housekeeping: %s", error)
+                    due_warning = now + WARN_EVERY_S
             except Exception:
                 self.counters.failures += 1
                 log.exception("housekeeping failed by a mistake of ours")
             # Between two steps of much work clients get their turn.
-            self._stop.wait(0.005 if busy else self._interval_s)
+            self._ending.wait(0.005 if busy else self._interval_s)
 
     def stop(self) -> None:
         """End the thread and sign off."""
-        self._stop.set()
+        self._ending.set()
         if self.is_alive():
             self.join(UNIT_TIMEOUT_S)
         self._executor.close()
@@ -145,7 +148,7 @@ class Housekeeper(threading.Thread):
         with self._database.session() as connection:
             garbage = connection.fetch(self._sql(_GARBAGE), (16,))
         for kind, number in garbage:
-            if self._stop.is_set():
+            if self._ending.is_set():
                 return False
             if kind == GARBAGE_KEY:
                 self._run(partial(self._reap_elements, number))
@@ -238,5 +241,5 @@ def _delete(attempt: Attempt, space: int, rows: list[tuple[bytes, int, int]]) ->
                 attempt.discard_elements(number)
     if rows:
         digests = [digest for digest, _, _ in rows]
-        attempt.write(_DELETE, (space, *digests), rows=("%s", len(digests)))
+        attempt.write(DELETE_KEYS, (space, *digests, len(digests)), rows=("%s", len(digests)))
     return len(rows)

@@ -5,14 +5,23 @@ from __future__ import annotations
 from storage.connection import Arguments, Row
 from storage.unit import Attempt, KeyRow, Mode, Type
 
-_PAGE = (
-    "SELECT name, type, expire_at, digest FROM rowdis_key FORCE INDEX (PRIMARY) "
-    "WHERE space=%s AND digest>=%s ORDER BY space, digest LIMIT %s"
-)
 _COUNT = (
     "SELECT COUNT(*), COUNT(expire_at), COALESCE(AVG(expire_at),0) FROM rowdis_key "
     "WHERE space=%s AND (expire_at IS NULL OR expire_at>%s)"
 )
+# The index holds all that is counted, and no values: a scan of it touches a fraction of the pages.
+_COUNT_ALL = (
+    "SELECT space, COUNT(*), COUNT(expire_at), COALESCE(AVG(expire_at),0) FROM rowdis_key "
+    "FORCE INDEX (rowdis_key_expiry) WHERE space IN ({rows}) AND (expire_at IS NULL OR expire_at>%s) GROUP BY space"
+)
+
+
+def keyspace_of(attempt: Attempt, db: int) -> Keyspace:
+    """The keyspace of a database number, made once per attempt."""
+    found: Keyspace | None = attempt.keyspaces.get(db)
+    if found is None:
+        found = attempt.keyspaces[db] = Keyspace(attempt, db)
+    return found
 
 
 class Keyspace:
@@ -70,19 +79,6 @@ class Keyspace:
     def query(self, template: str, arguments: Arguments = ()) -> tuple[Row, ...]:
         return self.attempt.query(template, arguments)
 
-    def page(self, start: bytes, count: int) -> list[tuple[bytes, int, bytes]]:
-        """(name, type, digest) of up to `count` key rows from a digest on, in digest order; expired ones left out.
-
-        The second of the pair is the place to go on from, None at the end.
-        """
-        rows = self.query(_PAGE, (self.space, start, count))
-        now = self.now_ms
-        return [
-            (name, kind, digest)
-            for name, kind, expire_at, digest in rows
-            if kind and (expire_at is None or expire_at > now)
-        ]
-
     def count(self) -> tuple[int, int, int]:
         """How many keys there are, how many of them expire, and the mean time until they do in milliseconds.
 
@@ -90,3 +86,15 @@ class Keyspace:
         """
         keys, expires, mean = self.query(_COUNT, (self.space, self.now_ms))[0]
         return int(keys), int(expires), max(0, round(float(mean)) - self.now_ms) if expires else 0
+
+
+def count_all(attempt: Attempt) -> dict[int, tuple[int, int, int]]:
+    """What `Keyspace.count` gives, for all databases that are not empty, by their numbers."""
+    numbers = {space: db for db, space in attempt.map.spaces.items()}
+    rows = attempt.query(_COUNT_ALL, (*numbers, attempt.now_ms), rows=("%s", len(numbers)))
+    return {
+        numbers[space]: (
+            int(keys), int(expires), max(0, round(float(mean)) - attempt.now_ms) if expires else 0
+        )
+        for space, keys, expires, mean in rows
+    }  # fmt: skip

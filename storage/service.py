@@ -117,5 +117,6 @@ class Storage:
                 if time.monotonic() + wait > deadline:
                     raise Unavailable(f"{error} at {self.target.display()}; gave up") from error
                 log.warning("%s at %s; trying again", error, self.target.display())
-            self.stopping.wait(wait)
+            if self.stopping.wait(wait):
+                raise Unavailable("stopped while waiting for the database")
             wait = min(5.0, wait * 2)

@@ -1,5 +1,31 @@
 """Every command, one module per family. Importing this package fills the table of commands."""
 
-from server.commands import connection, strings
+from server.commands import (
+    admin,
+    clients,
+    configuration,
+    connection,
+    counters,
+    info,
+    introspection,
+    keys,
+    lcs,
+    scan,
+    strings,
+    transactions,
+)
 
-__all__ = ["connection", "strings"]
+__all__ = [
+    "admin",
+    "clients",
+    "configuration",
+    "connection",
+    "counters",
+    "info",
+    "introspection",
+    "keys",
+    "lcs",
+    "scan",
+    "strings",
+    "transactions",
+]

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ engine.stop()
 class Host:
     """Another process that runs an engine, as Rowdis does."""
 
-    def __init__(self, directory: Path, *wrapper: str) -> None:
+    def __init__(self, directory: Path, *wrapper: str, wait: bool = True) -> None:
         self.process = subprocess.Popen(
             [*wrapper, sys.executable, "-c", HOST_PROGRAM, str(directory)],
             cwd=REPOSITORY,
@@ -53,8 +54,9 @@ class Host:
             stdout=subprocess.PIPE,
             text=True,
         )
-        # Its own id is not that of `process` when a wrapper stands between.
-        self.pid, self.engine_pid = map(int, self._read().split())
+        if wait:
+            # Its own id is not that of `process` when a wrapper stands between.
+            self.pid, self.engine_pid = map(int, self._read().split())
 
     def execute(self, statements: str) -> None:
         assert self.process.stdin is not None
@@ -152,12 +154,26 @@ def test_unusable_directory_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_engine_that_can_not_start_says_why_and_leaves_the_directory_free(tmp_path: Path) -> None:
-    broken = EmbeddedEngine(tmp_path / "data", parameters={"no_such_parameter": "1"})
+    broken = EmbeddedEngine(tmp_path / "data", memory_budget="1K")
     with pytest.raises(EngineFailed, match="ended at its start"):
         broken.start()
     assert broken.pid is None
     with EmbeddedEngine(tmp_path / "data") as engine:
         assert engine.pid is not None
+
+
+@pytest.mark.parametrize("delay_s", [0.1, 0.4, 0.9])
+def test_first_start_that_was_killed_midway_is_made_again(tmp_path: Path, delay_s: float) -> None:
+    host = Host(tmp_path / "data", wait=False)
+    try:
+        wait_until((tmp_path / "data" / "engine.out").exists, 20, "the engine is being started")
+        with suppress(subprocess.TimeoutExpired):
+            host.process.wait(delay_s)  # anywhere in the engine's initialisation
+        host.kill()
+        with EmbeddedEngine(tmp_path / "data") as engine:
+            assert query(engine.start(), "SELECT DATABASE()") == (("rowdis",),)
+    finally:
+        host.close()
 
 
 def test_path_longer_than_a_socket_may_have(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ STOP_LIMIT_S = 20.0
 class Rowdis:
     """The program on one database URL; without one, on an embedded engine in a directory of its own.
 
-    `options` are further command line words; `environment` is added to a clean one. It may be started again after
-    `stop` or `kill9`: same port, same database, same directory.
+    `options` are further command line words, `configuration` is a configuration file; `environment` is added to a
+    clean one. It may be started again after `stop` or `kill9`: same port, same database, same directory.
     """
 
     def __init__(
@@ -33,11 +33,13 @@ class Rowdis:
         environment: Mapping[str, str] | None = None,
         loglevel: str = "notice",
         password: str | None = None,
+        configuration: Path | None = None,
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="rowdis-"))
         self.database = database or f"embedded:{self.directory / 'data'}"
         self.port = free_port()
         self._options = tuple(options)
+        self._configuration = configuration
         self._environment = dict(environment or {})
         self._loglevel = loglevel
         self._password = password
@@ -57,7 +59,8 @@ class Rowdis:
         """Start the program without waiting for it, to watch it fail or wait for its database."""
         if self._process is not None and self._process.running:
             raise ServiceFailed("this Rowdis runs already")
-        command = [sys.executable, "-m", "server", "--port", str(self.port), "--bind", "127.0.0.1"]
+        command = [sys.executable, "-m", "server", *([str(self._configuration)] if self._configuration else [])]
+        command += ["--port", str(self.port), "--bind", "127.0.0.1"]
         command += ["--database", self.database, "--loglevel", self._loglevel]
         if self._password is not None:
             command += ["--requirepass", self._password]

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import pymysql
 import pytest
 
+from tests.conftest import Combination
 from tests.services.mariadb import PASSWORD, USER, MariaDB
+from tests.services.process import ServiceFailed
 from tests.services.proxy import At, FaultProxy, query_with
 from tests.services.raw_client import ConnectionClosed, RawClient
 from tests.services.redis_oracle import RedisOracle
+from tests.services.rowdis import Rowdis
 
 LOST = (pymysql.err.OperationalError, pymysql.err.InterfaceError)
 
@@ -197,3 +200,34 @@ def test_valkey_knows_what_redis_7_0_does_not(valkey: RedisOracle) -> None:
     with valkey.client(3) as client:
         client.call("HSET", "h", "f", "v")
         assert client.call("HEXPIRE", "h", 100, "FIELDS", 1, "f") == b"*1\r\n:1\r\n"
+
+
+def test_rowdis_is_started_stopped_killed_and_started_again() -> None:
+    with Rowdis() as server:
+        assert server.call("SET", "k", "v") == b"+OK\r\n"
+        assert len(server.engine_pids) == 1
+        assert server.rss_bytes() > 10_000_000
+        server.stop()
+        assert server.process.exit_code == 0
+        server.start()
+        server.kill9()
+        server.start()
+        assert server.call("GET", "k") == b"$1\r\nv\r\n"
+        assert "Ready to accept connections" in server.log()
+
+
+def test_client_and_oracle_client_speak_the_same_protocol(
+    client: RawClient, oracle_client: RawClient, combination: Combination
+) -> None:
+    null = b"$-1\r\n" if combination.protocol == 2 else b"_\r\n"
+    assert client.call("GET", "absent") == oracle_client.call("GET", "absent") == null
+
+
+def test_program_that_ends_at_once_shows_its_log() -> None:
+    server = Rowdis("nonsense://")
+    try:
+        with pytest.raises(ServiceFailed, match="ended at its start") as caught:
+            server.start()
+        assert "URL" in str(caught.value)
+    finally:
+        server.close()

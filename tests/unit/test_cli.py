@@ -157,9 +157,7 @@ def test_ping_takes_settings_from_the_environment(answering_server: list[str], m
     assert main(["ping"]) == 0
 
 
-@pytest.mark.parametrize(
-    ("password", "answer"), [("wrong", "-WRONGPASS"), ("", "-NOAUTH Authentication required.")]
-)
+@pytest.mark.parametrize(("password", "answer"), [("wrong", "-WRONGPASS"), ("", "-NOAUTH Authentication required.")])
 def test_ping_tells_what_the_server_answered_instead(
     answering_server: list[str], password: str, answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

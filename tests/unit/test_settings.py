@@ -608,6 +608,16 @@ def test_rewrite_makes_the_file_anew_if_it_is_gone(tmp_path: Path) -> None:
     assert load([str(file)], {}).maxclients == 5
 
 
+def test_a_file_that_was_spoiled_since_the_start_is_not_rewritten(tmp_path: Path) -> None:
+    file = tmp_path / "rowdis.conf"
+    file.write_text("timeout 5\n")
+    settings = load([str(file)], {})
+    file.write_text("timeout five\n")
+    with pytest.raises(SettingsError, match=r"^ERR Rewriting config file: .*rowdis.conf:1: timeout: argument couldn't"):
+        settings.rewrite()
+    assert file.read_text() == "timeout five\n"
+
+
 def test_a_rewrite_that_fails_says_why_and_leaves_the_file(tmp_path: Path) -> None:
     directory = tmp_path / "gone"
     directory.mkdir()

@@ -1,0 +1,204 @@
+"""The run: every scenario on every server in turn, again and again; then what can be seen only afterwards."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pymysql
+
+from benchmarks import load, memory, redis_benchmark, servers
+from benchmarks.load import LoadFailed
+from benchmarks.redis_benchmark import BenchmarkFailed
+from benchmarks.results import LABELS, ROWDIS, SCENARIOS, LargeReads, Results, Sample, Scenario, Tables, find
+from benchmarks.servers import Subject
+from tests.services.raw_client import ConnectionClosed
+
+_WARM_UP_S = 0.3
+#: redis-benchmark counts milliseconds: with fewer requests it may find that they took no time at all.
+_LEAST_REQUESTS = 500
+_FASTEST = 2e6
+
+_LARGE_NAME = b"large:%d"
+_ENDURANCE_S = 3.0
+_ENDURANCE_LOADS = (("set", 1), ("get", 16), ("incr", 1), ("set", 16), ("get", 1), ("incr", 16))
+
+_FAILURES = (BenchmarkFailed, LoadFailed, ConnectionClosed, OSError, pymysql.err.MySQLError)
+
+
+class Measurement:
+    """Measures running servers and notes what it finds in `results`."""
+
+    def __init__(self, subjects: Sequence[Subject], results: Results) -> None:
+        self.subjects = list(subjects)
+        self.results = results
+        self._rates: dict[tuple[str, Scenario], float] = {}
+        self._incremented: Counter[str] = Counter()
+        self._perhaps: Counter[str] = Counter()
+        for subject in subjects:
+            results.settings[subject.key] = subject.settings
+        self._rowdis = [subject for subject in self.subjects if subject.key in ROWDIS]
+        for subject in self._rowdis:
+            results.workers[subject.key] = servers.workers(subject)
+
+    def fill(self) -> None:
+        """Give every server the same keys."""
+        for subject in self.subjects:
+            started = time.perf_counter()
+            subject.fill(self.results.keyspace)
+            print(f"  filled {subject.label}: {time.perf_counter() - started:.1f} s", flush=True)
+
+    def alternate(self) -> None:
+        """All alternations. Each begins with another server, so that none always runs after the same other."""
+        for number in range(self.results.alternations):
+            print(f"alternation {number + 1} of {self.results.alternations}", flush=True)
+            turn = number % len(self.subjects)
+            order = self.subjects[turn:] + self.subjects[:turn]
+            for scenario in SCENARIOS:
+                shown = []
+                for subject in order:
+                    if subject.key in scenario.subjects:
+                        sample = self._measure(subject, scenario)
+                        self.results.samples.setdefault((subject.key, scenario), []).append(sample)
+                        shown.append(f"{subject.key} {sample.rate:,.0f}" if sample else f"{subject.key} failed")
+                print(f"  {scenario.title}: {', '.join(sorted(shown))}", flush=True)
+
+    def count(self) -> None:
+        """Compare the tables with what was acknowledged; before anything else writes."""
+        for subject in self._rowdis:
+            if subject.database is None:
+                continue
+            with self._noting(f"counting rows of {subject.label}"):
+                rows, counted = subject.database.contents()
+                expected = 2 * self.results.keyspace + len(load.HOT_KEYS)
+                done = self._incremented[subject.key]
+                perhaps = self._perhaps[subject.key]
+                self.results.tables[subject.key] = Tables(rows, expected, counted, done, done + perhaps)
+
+    def default_tests(self, requests: int) -> None:
+        """redis-benchmark's own list, as far as the commands exist; it ends at the first error reply."""
+        for subject in self._rowdis:
+            with self._noting(f"default tests on {subject.label}"):
+                with subject.client() as client:
+                    known, missing = redis_benchmark.sort_default_tests(client)
+                self.results.missing_tests[subject.key] = missing
+                try:
+                    redis_benchmark.run(subject.port, ",".join(known), requests=requests)
+                    outcome = ""
+                except BenchmarkFailed as error:
+                    outcome = str(error)
+                self.results.default_tests[subject.key] = outcome
+
+    def peaks(self) -> None:
+        """The most memory that each process has had until now."""
+        for subject in self.subjects:
+            with self._noting(f"memory of {subject.label}"):
+                self.results.peaks[subject.key] = {
+                    what: memory.peak_bytes(pid) for what, pid in subject.processes.items()
+                }
+
+    def idle(self, clients: int) -> None:
+        """Memory of a server that has worked and now only holds connections."""
+        for subject in self._rowdis:
+            with self._noting(f"{clients} idle clients on {subject.label}"), load.idle_clients(subject.port, clients):
+                self.results.idle[subject.key] = clients, memory.resident_bytes(subject.pid)
+
+    def endure(self, minutes: float) -> None:
+        """Memory under a load that goes on, one Rowdis after the other; a failure ends it."""
+        for subject in self._rowdis:
+            print(f"  {subject.label}: {minutes:g} minutes of load", flush=True)
+            samples = self.results.endurance.setdefault(subject.key, [])
+            started = time.monotonic()
+            turn = 0
+            while time.monotonic() - started < 60 * minutes:
+                test, pipeline = _ENDURANCE_LOADS[turn % len(_ENDURANCE_LOADS)]
+                if self._measure(subject, find(test, pipeline=pipeline), _ENDURANCE_S) is None:
+                    break
+                samples.append((time.monotonic() - started, memory.resident_bytes(subject.pid)))
+                turn += 1
+
+    def large(self, clients: int, values: int, size: int) -> None:
+        """Memory while many clients read values of many megabytes."""
+        names = [_LARGE_NAME % number for number in range(values)]
+        for subject in self._rowdis:
+            with self._noting(f"{clients} clients reading {size // 10**6} MB from {subject.label}"):
+                with subject.client() as client:
+                    for name in names:
+                        reply = client.call("SET", name, b"x" * size)
+                        if reply != b"+OK\r\n":
+                            raise LoadFailed(reply.decode(errors="replace").strip())
+                memory.forget_peak(subject.pid)
+                seconds = load.read_large(subject.port, names, clients=clients, size=size)
+                peak = memory.peak_bytes(subject.pid)
+                self.results.large[subject.key] = LargeReads(clients, size, seconds, peak)
+
+    def _measure(self, subject: Subject, scenario: Scenario, seconds: float | None = None) -> Sample | None:
+        """One measurement; None if it failed, which is noted."""
+        with self._noting(f"{scenario.title} on {subject.label}"):
+            run = self._own if scenario.own else self._redis_benchmark
+            if not scenario.own and (subject.key, scenario) not in self._rates:
+                self._warm_up(subject, scenario)
+            before = subject.counters()
+            sample = run(subject, scenario, seconds or self.results.seconds)
+            after = subject.counters()
+            counters = {name: value - before[name] for name, value in after.items() if name in before}
+            return replace(sample, counters=counters)
+        return None
+
+    def _warm_up(self, subject: Subject, scenario: Scenario) -> None:
+        """Find out how many requests a measurement needs to take its time."""
+        self._rates[subject.key, scenario] = 0.0
+        for _ in range(2):
+            sample = self._redis_benchmark(subject, scenario, _WARM_UP_S)
+            self._rates[subject.key, scenario] = min(sample.rate, _FASTEST)
+
+    def _redis_benchmark(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
+        at_once = scenario.clients * scenario.pipeline
+        requests = max(8 * at_once, _LEAST_REQUESTS, int(self._rates.get((subject.key, scenario), 0.0) * seconds))
+        # Whole pipelines: redis-benchmark reads the replies to all it has sent only if it sends no more than it counts.
+        requests -= requests % scenario.pipeline
+        increments = requests if scenario.test == "incr" else 0
+        try:
+            [sample] = redis_benchmark.run(
+                subject.port,
+                scenario.test,
+                requests=requests,
+                clients=scenario.clients,
+                pipeline=scenario.pipeline,
+                keyspace=self.results.keyspace if scenario.spread else None,
+            )
+        except BenchmarkFailed:
+            self._perhaps[subject.key] += increments
+            raise
+        self._incremented[subject.key] += increments
+        return sample
+
+    def _own(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
+        return load.mixed(
+            subject.port,
+            scenario.test.split("+"),
+            clients=scenario.clients,
+            pipeline=scenario.pipeline,
+            keyspace=self.results.keyspace,
+            seconds=seconds,
+        )
+
+    @contextmanager
+    def _noting(self, what: str) -> Iterator[None]:
+        """A failure is noted and the run goes on: what else there is to know is worth knowing."""
+        try:
+            yield
+        except _FAILURES as error:
+            print(f"  FAILED {what}: {error}", flush=True)
+            self.results.failures.append((what, str(error).strip()))
+
+
+def check_labels(keys: Sequence[str]) -> list[str]:
+    """The keys in the order of LABELS; ValueError for one that is none."""
+    unknown = set(keys) - set(LABELS)
+    if unknown:
+        raise ValueError(f"no such server: {', '.join(sorted(unknown))} (there are {', '.join(LABELS)})")
+    return [key for key in LABELS if key in keys]

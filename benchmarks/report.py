@@ -1,0 +1,207 @@
+"""Turns results into tables: for the terminal, and between the markers of docs/performance.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+
+from benchmarks import bars
+from benchmarks.bars import MB, Bar
+from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY, SCENARIOS, Results, find
+
+START = "<!-- results: written by `make bench`, do not edit -->"
+END = "<!-- end of results -->"
+
+_VERDICTS = {True: "ok", False: "**missed**", None: "–"}
+_NONE = "–"
+
+_RATIOS = ((MARIADB, ALWAYS), (MARIADB, MEMORY), (EMBEDDED, ALWAYS), (EMBEDDED, MEMORY), (MARIADB, DIRECT))
+
+
+def write(page: Path, results: Results, judged: Sequence[Bar], plot_name: str) -> None:
+    """Replace what stands between the markers of the page; ValueError if it has none."""
+    text = page.read_text()
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise ValueError(f"{page.name} has no markers {START} and {END}")
+    page.write_text(f"{before}{START}\n\n{markdown(results, judged, plot_name)}\n{END}{after}")
+
+
+def markdown(results: Results, judged: Sequence[Bar], plot_name: str) -> str:
+    """All results as Markdown."""
+    return "\n".join(_sections(results, judged, plot_name))
+
+
+def plain(judged: Sequence[Bar]) -> str:
+    """The table of bars for a terminal."""
+    rows = [(_VERDICTS[bar.ok].strip("*"), bar.measured, bar.wanted, bar.what) for bar in judged]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows)
+
+
+def _sections(results: Results, judged: Sequence[Bar], plot_name: str) -> Iterator[str]:
+    yield f"![Requests per second of every server under every load]({plot_name})\n"
+    yield from _bars(results, judged)
+    yield from _rates(results)
+    yield from _latencies(results)
+    yield from _ratios(results)
+    yield from _commits(results)
+    yield from _memory(results)
+    yield from _conditions(results)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:
+    """A Markdown table; all columns after the first `words` are aligned to the right."""
+    ruler = ["---"] * words + ["---:"] * (len(head) - words)
+    lines = (" | ".join(cell.replace("|", "\\|") for cell in row) for row in (head, ruler, *rows))
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def _bars(results: Results, judged: Sequence[Bar]) -> Iterator[str]:
+    missed = len(bars.missed(list(judged)))
+    measured = sum(bar.ok is not None for bar in judged)
+    yield f"### Bars: {measured - missed} of {measured} cleared\n"
+    yield _table(
+        ("", "wanted", "measured", ""),
+        [(bar.what, bar.wanted, bar.measured, _VERDICTS[bar.ok]) for bar in judged],
+        words=4,
+    )
+    if results.failures:
+        yield "Measurements that failed:\n"
+        times = Counter(what for what, _ in results.failures)
+        last = dict(results.failures)
+        yield "\n".join(f"- {what} ({times[what]} times): {last[what]}" for what in times) + "\n"
+    for subject, missing in results.missing_tests.items():
+        if missing:
+            names = ", ".join(missing)
+            yield f"Default tests of redis-benchmark whose command {LABELS[subject]} does not have: {names}.\n"
+
+
+def _measured(results: Results) -> list[str]:
+    return [key for key in LABELS if key in results.settings]
+
+
+def _rates(results: Results) -> Iterator[str]:
+    yield "### Requests per second\n"
+    yield "Median of the alternations; below it the slowest and the fastest.\n"
+    subjects = _measured(results)
+    rows = []
+    for scenario in SCENARIOS:
+        cells = []
+        for subject in subjects:
+            rates = [sample.rate for sample in results.good(subject, scenario)]
+            cells.append(
+                f"{median(rates):,.0f}<br><small>{min(rates):,.0f} – {max(rates):,.0f}</small>" if rates else _NONE
+            )
+        rows.append((scenario.title, *cells))
+    yield _table(("", *(LABELS[subject] for subject in subjects)), rows)
+
+
+def _latencies(results: Results) -> Iterator[str]:
+    yield "### Latency, milliseconds: p50 / p99\n"
+    yield "As redis-benchmark tells it; in our own program, of a whole pipeline. Medians of the alternations.\n"
+    subjects = _measured(results)
+    rows = []
+    for scenario in SCENARIOS:
+        cells = [results.latency(subject, scenario) for subject in subjects]
+        rows.append((scenario.title, *(f"{cell[0]:.2f} / {cell[1]:.2f}" if cell else _NONE for cell in cells)))
+    yield _table(("", *(LABELS[subject] for subject in subjects)), rows)
+
+
+def _ratios(results: Results) -> Iterator[str]:
+    pairs = [(one, other) for one, other in _RATIOS if {one, other} <= {*_measured(results)}]
+    yield "### Ratios\n"
+    yield "How many times as fast; the median of the ratios within each alternation.\n"
+    rows = []
+    for scenario in SCENARIOS:
+        ratios = [results.ratio((one, scenario), (other, scenario)) for one, other in pairs]
+        if any(ratio is not None for ratio in ratios):
+            rows.append((scenario.title, *(_NONE if ratio is None else f"{ratio:.3g}" for ratio in ratios)))
+    yield _table(("", *(f"{LABELS[one]} / {LABELS[other]}" for one, other in pairs)), rows)
+
+
+def _commits(results: Results) -> Iterator[str]:
+    """What the database counted while a load ran."""
+    rows = []
+    for subject in (MARIADB, EMBEDDED, DIRECT):
+        for scenario in SCENARIOS:
+            counters = results.counters(subject, scenario)
+            if not counters:
+                continue
+            requests, commits = counters["requests"], counters.get("Com_commit")
+            units, writing = bars.units(counters), bars.writing_units(counters)
+            cells = (units, writing, commits, counters.get("Handler_commit"), bars.syncs(counters))
+            if all(cell is None for cell in cells):
+                continue
+            log = counters.get("Innodb_os_log_written")
+            rows.append(
+                (
+                    LABELS[subject],
+                    scenario.title,
+                    f"{requests:,}",
+                    *(_NONE if cell is None else f"{cell:,}" for cell in cells),
+                    f"{requests / units:.1f}" if units else _NONE,
+                    f"{log / requests:,.0f}" if log is not None else _NONE,
+                )
+            )
+    if not rows:
+        return
+    yield "### Units, commits and log syncs\n"
+    yield (
+        "Sums over all alternations. A unit is one transaction of Rowdis; Handler_commit is what the storage engine "
+        "committed, reading transactions among it.\n"
+    )
+    yield _table(
+        ("", "", "requests", "units", "writing units", "Com_commit", "Handler_commit", "syncs", "requests per unit",
+         "log bytes per request"),
+        rows,
+        words=2,
+    )  # fmt: skip
+
+
+def _memory(results: Results) -> Iterator[str]:
+    yield "### Memory, resident\n"
+    rows = []
+    for subject, peaks in results.peaks.items():
+        for process, size in peaks.items():
+            rows.append((LABELS[subject], f"{process}: peak under all loads above", f"{size / MB:,.0f} MB"))
+    for subject, (clients, size) in results.idle.items():
+        rows.append((LABELS[subject], f"Rowdis: {clients:,} idle clients after the loads", f"{size / MB:,.0f} MB"))
+    for subject, large in results.large.items():
+        each = f"{large.clients} clients read {large.value_bytes // MB} MB each"
+        what = f"Rowdis: peak while {each}, {large.seconds:.0f} s"
+        rows.append((LABELS[subject], what, f"{large.peak_bytes / MB:,.0f} MB"))
+    for subject, samples in results.endurance.items():
+        for minute, middle in _by_minute(samples):
+            rows.append((LABELS[subject], f"Rowdis: in minute {minute} of the long run", f"{middle / MB:,.0f} MB"))
+    yield _table(("", "", ""), rows, words=2)
+
+
+def _by_minute(samples: list[tuple[float, int]]) -> Iterator[tuple[int, float]]:
+    minutes: dict[int, list[int]] = {}
+    for seconds, size in samples:
+        minutes.setdefault(int(seconds // 60) + 1, []).append(size)
+    yield from ((minute, median(sizes)) for minute, sizes in sorted(minutes.items()))
+
+
+def _conditions(results: Results) -> Iterator[str]:
+    yield "### Conditions\n"
+    run = f"{results.alternations} alternations, {results.seconds:g} s a measurement, {results.keyspace:,} keys"
+    if results.quick:
+        run += "; a quick run for development, whose numbers mean little"
+    rows = [("run", run), *results.facts.items()]
+    for subject in _measured(results):
+        settings = ", ".join(f"{name}={value or '(empty)'}" for name, value in results.settings[subject].items())
+        rows.append((LABELS[subject], settings))
+    for subject, workers in results.workers.items():
+        rows.append((f"{LABELS[subject]}: workers", str(workers)))
+    yield _table(("", ""), rows, words=2)
+
+
+def summary(results: Results) -> str:
+    """One line for a changelog or a commit."""
+    rates = {subject: results.rate(subject, find("set")) for subject in _measured(results)}
+    return "SET: " + ", ".join(f"{LABELS[subject]} {rate:,.0f}/s" for subject, rate in rates.items() if rate)

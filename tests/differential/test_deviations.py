@@ -1,0 +1,15 @@
+"""The list of known differences is honest: each is shown by a scenario."""
+
+import importlib
+import pkgutil
+
+import tests.commands
+from tests.commands.scenarios import PROVEN
+from tests.differential.deviations import DEVIATIONS
+
+
+def test_every_deviation_is_shown_by_a_scenario() -> None:
+    for module in pkgutil.iter_modules(tests.commands.__path__):
+        if module.name.startswith("test_"):
+            importlib.import_module(f"tests.commands.{module.name}")
+    assert set(DEVIATIONS) == PROVEN
