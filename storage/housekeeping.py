@@ -49,7 +49,7 @@ _LOCK = (
 _LOCK_EXPIRED = _LOCK.replace("{condition}", "AND expire_at<=%s")
 _LOCK_ANY = _LOCK.replace("{condition}", "")
 _CLEAR_ORPHAN = "UPDATE rowdis_key SET orphan=0 WHERE space=%s AND digest=%s"
-_GARBAGE = "SELECT kind, id FROM rowdis_garbage ORDER BY kind, id LIMIT %s"
+_GARBAGE = "SELECT kind, id FROM rowdis_garbage WHERE kind IN (0,1) ORDER BY kind, id LIMIT %s"
 _REAPED = "DELETE FROM rowdis_garbage WHERE kind=%s AND id=%s"
 _SPACE_PAGE = "SELECT digest, key_id, orphan FROM rowdis_key WHERE space=%s ORDER BY digest LIMIT %s"
 _ORPHANS = "SELECT digest, orphan FROM rowdis_key WHERE space=%s AND digest>%s ORDER BY digest LIMIT %s"

@@ -101,7 +101,7 @@ def test_expiry(play: Play, case: Scenario) -> None:
              "RENAMENX a a"),
     scenario("RENAME onto itself", "SET a 1 EX 100", "RENAME a a", "GET a", near("TTL a"), "RENAMENX a a", "GET a"),
     scenario("RENAMENX only onto an absent key", "MSET a 1 b 2", "RENAMENX a b", "RENAMENX a c", "MGET a b c"),
-    scenario("to and fro", ("SET", "a", b"a" * 70_000), "SET b short", "RENAME a t", "RENAME b a", "RENAME t b",
+    scenario("there and back", ("SET", "a", b"a" * 70_000), "SET b short", "RENAME a t", "RENAME b a", "RENAME t b",
              "GET a", "STRLEN b", "RENAME b a", "STRLEN a", "EXISTS b", "RENAME a a", "STRLEN a", "APPEND a x"),
     scenario("RENAME checks its words", "RENAME a", "RENAMENX a b c", "RENAME"),
     scenario("RENAME of other types", "RPUSH a 1 2", "SET b 1", "RENAME a b", "TYPE b", "LRANGE b 0 -1", "EXISTS a"),

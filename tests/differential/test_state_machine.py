@@ -99,7 +99,7 @@ def test_random_commands_are_answered_as_redis_answers_them(
     run_state_machine_as_test(
         machine,  # type: ignore[arg-type]  # any function that makes a machine will do
         settings=settings(
-            max_examples=40 * EXAMPLES,
+            max_examples=25 * EXAMPLES,
             stateful_step_count=30,
             deadline=None,
             database=None,
