@@ -30,7 +30,7 @@ from storage.service import Storage, StorageOptions
 log = logging.getLogger("rowdis")
 
 #: The interpreter's default of 5 ms lets a thread that computes keep the loop from its sockets for that long.
-SWITCH_INTERVAL_S = 0.0005
+SWITCH_INTERVAL_S = 0.005
 #: How often counters are sampled and idle clients looked for.
 CRON_S = 1.0
 

@@ -244,13 +244,22 @@ class Batcher:
             self._idle.append(batch.worker)
         for run in batch.runs:
             if run.put_back and not run.answered:
-                run.put_back = False
-                run.slow = True
-                self._slow.append((self._deadline(slow=True), run))
+                self._put_back(run)
             elif not run.answered:
                 run.answered = True
                 self._answer(run)
         self.wake()
+
+    def _put_back(self, run: Run) -> None:
+        """Queue a run that reads much in the slow lane; what is too much at one time goes on when this is answered."""
+        run.put_back = False
+        if run.fits < len(run.items):
+            first = run.part(0, run.fits, run.watched)
+            first.weight = run.weight
+            first.part_of = (run, run.fits)
+            run = first
+        run.slow = True
+        self._slow.append((self._deadline(slow=True), run))
 
     def _tick(self) -> None:
         """Answer what ran out of time: queued runs were not applied, running ones may have been."""
@@ -286,7 +295,7 @@ class Batcher:
         run.answered = True
         # The worker may still be at the run: it is answered by a copy that only has the error.
         answer = Run(run.session, run.version)
-        answer.items, answer.muted = run.items, run.muted
+        answer.items, answer.muted, answer.part_of = run.items, run.muted, run.part_of
         answer.fail(error)
         self._metrics.errors_of(answer)
         answer.encode()

@@ -53,6 +53,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._outstanding = 0
         self._held = False
+        #: A run of which parts are executed one after the other, and its first item that is left.
+        self._unfinished: tuple[Run, int] | None = None
 
     # -- called by the transport
 
@@ -101,12 +103,13 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client will send no more. What it sent before is still answered; half a request is forgotten."""
         self._eof = True
-        return self._busy or bool(self._queue)
+        return self._busy or bool(self._queue) or self._unfinished is not None
 
     def connection_lost(self, error: Exception | None) -> None:
         self._ending = True
         self._queue.clear()
         self._queued_bytes = 0
+        self._unfinished = None
         if self._timer is not None:
             self._timer.cancel()
         self._count_outstanding(0)
@@ -135,6 +138,7 @@ class Connection(asyncio.Protocol):
             self._busy = False
             if run.loop_calls:
                 self._finish_loop_calls(run)
+            self._unfinished = run.part_of
             self._settle(run.output)
             self._advance()
 
@@ -161,6 +165,7 @@ class Connection(asyncio.Protocol):
     def close_when_done(self) -> None:
         """Take no more requests; end the connection when what is being executed is answered."""
         self._queue.clear()
+        self._unfinished = None
         self._eof = True
         if not self._busy:
             self._end()
@@ -176,6 +181,9 @@ class Connection(asyncio.Protocol):
         queue = self._queue
         batcher = self._instance.batcher
         while self._writable and not self._busy and not self._ending:
+            if self._unfinished is not None:
+                self._go_on(*self._unfinished)
+                continue
             if not queue and self._parser.held_back:
                 # What did not fit the limits before AUTH may fit now.
                 queue.extend(self._parser.feed(b""))
@@ -196,13 +204,23 @@ class Connection(asyncio.Protocol):
                 self._settle(run.items)  # type: ignore[arg-type]  # without units all items are bytes
         if self._ending:
             return
-        if not queue:
+        if not queue and self._unfinished is None:
             self._queued_bytes = 0
             if not self._busy:
                 self._after_last()
         if not self._reading and self._writable and (not queue or self._queued_bytes < MAX_QUEUED_BYTES):
             self._reading = True
             self._transport.resume_reading()
+
+    def _go_on(self, run: Run, position: int) -> None:
+        """Submit what is left of a run too large to be executed at once."""
+        self._unfinished = None
+        left = run.part(position, len(run.items), self.session.watched if run.watched is not None else None)
+        if left.units:
+            self._busy = True
+            self._instance.batcher.submit(left)
+        else:
+            self._settle(left.items)  # type: ignore[arg-type]  # without units all items are bytes
 
     def _resume(self) -> None:
         """A pause that held this client is over."""

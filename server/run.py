@@ -50,9 +50,9 @@ class Run:
 
     # One is made for every request of a client that does not pipeline: hence no dataclass, and few calls.
     __slots__ = (
-        "alone", "answered", "blind", "delay_s", "failures", "hits", "hold", "items", "keys", "loop_calls", "misses",
-        "muted", "output", "put_back", "replies", "session", "size", "slow", "units", "values", "version", "watched",
-        "weight", "whole", "writes",
+        "alone", "answered", "blind", "delay_s", "failures", "fits", "hits", "hold", "items", "keys", "loop_calls",
+        "misses", "muted", "output", "part_of", "put_back", "replies", "session", "size", "slow", "units", "values",
+        "version", "watched", "weight", "whole", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, version: int) -> None:
@@ -78,8 +78,11 @@ class Run:
         self.muted: set[int] | None = None
         #: Bytes of the requests, where they are worth counting.
         self.size = 0
-        #: Bytes of large values the run will read, known once it was put back for the slow lane.
+        #: Bytes of large values that the first `fits` items read; known once the run was put back for the slow lane.
         self.weight = 0
+        self.fits = 0
+        #: If this is a part of a run too large to be executed at once: that run, and its first item that is left.
+        self.part_of: tuple[Run, int] | None = None
         self.loop_calls = False
         #: Its replies are held back for so long (DEBUG SLEEP).
         self.delay_s = 0.0
@@ -138,6 +141,22 @@ class Run:
                 self.alone = True
         if command.slow:
             self.slow = True
+
+    def part(self, start: int, stop: int, watched: dict[Name, int] | None) -> Run:
+        """Some of the items as a run of their own, that begins with these watches."""
+        part = Run(self.session, self.version)
+        part.watched = watched
+        for position in range(start, stop):
+            item = self.items[position]
+            if self.muted is not None and position in self.muted:
+                part.mute()
+            if type(item) is tuple:
+                part.add(*item)
+            elif type(item) is Transaction:
+                part.add_transaction(item.commands, list(watched or ()), item.db)
+            else:
+                part.items.append(item)
+        return part
 
     def encode(self) -> None:
         """Turn the replies into the bytes that the client gets."""

@@ -23,6 +23,8 @@ log = logging.getLogger("rowdis.worker")
 
 #: A run that would read more than this many bytes of large values is put back for the slow lane.
 HEAVY = 1024 * 1024
+#: So many bytes of large values are read at one time, or one command's.
+PART = 4 * 1024 * 1024
 
 
 class Outbox:
@@ -123,14 +125,16 @@ def body_of(runs: list[Run], slow: bool) -> Callable[[Attempt], None]:
     """What the unit does between its reads and its commit."""
 
     def body(attempt: Attempt) -> None:
+        together = 0
         for run in runs:
             # An earlier try may have found large values that are gone now.
             run.put_back = False
             if not slow and attempt.large:
-                run.weight = _weight(run, attempt)
-                run.put_back = run.weight > HEAVY
+                total = _weigh(run, attempt)
+                run.put_back = total > HEAVY or (total > 0 and together + total > PART)
                 if run.put_back:
                     continue
+                together += total
             execute(run, attempt)
 
     return body
@@ -158,12 +162,22 @@ def plan_of(runs: list[Run]) -> Plan:
     return plan
 
 
-def _weight(run: Run, attempt: Attempt) -> int:
-    """Bytes of large values among the keys of a run, if it reads them whole."""
+def _weigh(run: Run, attempt: Attempt) -> int:
+    """Bytes of large values that the run's commands read whole; how many of its items go first is left in the run."""
+    run.weight = run.fits = 0
     if not run.whole:
         return 0
-    names = {(attempt.map.spaces[db], name) for db, name in run.keys}
-    return sum(row.size for row in attempt.large if row.type == Type.STRING and (row.space, row.name) in names)
+    sizes = {(row.space, row.name): row.size for row in attempt.large if row.type == Type.STRING}
+    spaces = attempt.map.spaces
+    total = 0
+    for position, item in enumerate(run.items):
+        if type(item) is not bytes:
+            for command, request, db in item.commands if type(item) is Transaction else (item,):  # type: ignore[union-attr]
+                if command.values and (command.whole is None or command.whole(request)):
+                    total += sum(sizes.get((spaces[db], name), 0) for name in command.key_names(request))
+        if total <= PART or not run.fits:
+            run.fits, run.weight = position + 1, total
+    return total
 
 
 def _encode(run: Run) -> None:

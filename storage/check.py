@@ -34,6 +34,8 @@ MAX_TOLD = 100
 TRIES = 20
 #: A sweeper that lives has removed an expired key after this time.
 LINGERING_MS = 60_000
+#: An instance that has come up shows itself within this time.
+SETTLE_S = HEARTBEAT_EVERY_S + 1
 
 _KEY_SPACES = "SELECT space FROM rowdis_key WHERE space>%s ORDER BY space LIMIT 1"
 _KEYS = f"SELECT {COLUMNS} FROM rowdis_key WHERE space=%s AND digest>%s ORDER BY digest LIMIT {PAGE}"
@@ -216,27 +218,27 @@ class _Check:
 
     def _judge(self, record: KeyRecord, db: int) -> None:
         suspicious = bool(key_problems(record))
-        if record.key_id and record.type == Type.STRING and not suspicious:
+        if record.key_id and not suspicious:
             with self._database.session() as connection:
-                suspicious = bool(list(chunk_problems(record, connection, self._sql)))
+                suspicious = bool(self._problems(record, connection))
         if suspicious:
-            for problem, done in self._locked(lambda connection: self._look_again(connection, record)):
+            for problem, done in self._locked(partial(self._look_again, record)):
                 self._tell(problem.kind, f"db {db}, {record.title}: {problem.text}", done)
         elif self._sweeping and record.expire_at is not None and record.expire_at < self._now - LINGERING_MS:
             late_s = (self._now - record.expire_at) // 1000
             self._tell("expired keys", f"db {db}, {record.title}: it expired {late_s} s ago and was not swept")
 
-    def _look_again(self, connection: Connection, record: KeyRecord) -> list[tuple[Problem, str | None]]:
-        """The problems of a key whose row we hold locked, each with what was done about it."""
+    def _problems(self, record: KeyRecord, connection: Connection) -> list[Problem]:
+        problems = key_problems(record)
+        if record.key_id and record.type == Type.STRING and record.size >= 0:
+            problems += chunk_problems(record, connection, self._sql)
+        return problems
+
+    def _look_again(self, record: KeyRecord, connection: Connection) -> list[tuple[Problem, str | None]]:
+        """The problems of a key whose row we have locked by now, each with what was done about it."""
         rows = connection.fetch(self._sql(LOCKED), (record.space, record.digest))
-        if not rows:
-            return []
-        found = KeyRecord(*rows[0])
-        problems = key_problems(found)
-        if found.key_id and found.type == Type.STRING and not problems:
-            problems = list(chunk_problems(found, connection, self._sql))
         outcome: list[tuple[Problem, str | None]] = []
-        for problem in problems:
+        for problem in self._problems(KeyRecord(*rows[0]), connection) if rows else []:
             done = problem.repair(connection, self._sql) if self._repair and problem.repair else None
             outcome.append((problem, done))
         return outcome
@@ -387,8 +389,8 @@ class _Check:
             self._tell("markers", f"the markers of incarnation {incarnation} have no worker", done)
         workers = self._fetch(_STRAY_WORKERS)
         if workers:
-            # An instance that has just come up shows itself within a heart-beat.
-            time.sleep(HEARTBEAT_EVERY_S + 1)
+            # Their instance may just be coming up.
+            time.sleep(SETTLE_S)
             workers = tuple(set(workers).intersection(self._fetch(_STRAY_WORKERS)))
         for incarnation, instance in sorted(workers):
             done = None

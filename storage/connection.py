@@ -63,6 +63,8 @@ class Connection(pymysql.connections.Connection):
             return f"X'{obj.hex()}'"
         if obj is None:
             return "NULL"
+        if isinstance(obj, int):
+            return int.__repr__(obj)
         return str(super().escape(obj, mapping))
 
     @property

@@ -84,14 +84,16 @@ def _decode(data: bytes, position: int, kinds: list[Any]) -> tuple[Any, ...]:
     for kind in kinds:
         length = data[position]
         position += 1
-        if length > 250:
-            if length == 251:
-                row.append(None)
-                continue
+        if length < 251:
+            end = position + length
+        elif length == 251:
+            row.append(None)
+            continue
+        else:
             size = 2 if length == 252 else 3 if length == 253 else 8
             length = int.from_bytes(data[position : position + size], "little")
             position += size
-        end = position + length
+            end = position + length
         row.append(data[position:end] if kind is None else kind(data[position:end]))
         position = end
     return tuple(row)

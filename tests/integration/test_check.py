@@ -21,6 +21,11 @@ SHORT = b"value"
 LONG = bytes(range(256)) * 1000  # 256,000 bytes: four chunks, the last one short
 
 
+@pytest.fixture(autouse=True)
+def no_instance_is_coming_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.check.SETTLE_S", 0.05)
+
+
 def fill(store: Store) -> None:
     """Keys of all kinds, garbage and orphans: a database as it is found in use."""
 
