@@ -51,6 +51,17 @@ DEVIATIONS = {
     ),
 }
 
+
+
+def section() -> str:
+    """The part of docs/deviations.md that is made of this table."""
+    entries = [
+        f"**{entry.subject}.** Redis {entry.redis} Rowdis {entry.rowdis} {entry.reason}\n"
+        for entry in DEVIATIONS.values()
+    ]
+    return "\n".join(entries)
+
+
 ORACLES = {
     "waitaof": "valkey",
     "client|no-touch": "valkey",
