@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,8 @@ from storage.service import Storage, StorageOptions
 
 log = logging.getLogger("rowdis")
 
-#: The interpreter's default of 5 ms lets a thread that computes keep the loop from its sockets for that long.
-SWITCH_INTERVAL_S = 0.005
+#: How long the end of the program waits for storage workers, after the clients are gone.
+PATIENCE_S = 2.0
 #: How often counters are sampled and idle clients looked for.
 CRON_S = 1.0
 
@@ -40,7 +41,6 @@ def run(settings: Settings) -> int:
     set_up_logging(settings)
     for warning in settings.warnings:
         log.warning("%s", warning)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         import uvloop
 
@@ -132,7 +132,7 @@ class App:
         waiting: list[asyncio.Future[Any]] = [starting, stopping]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
-            storage.stopping.set()
+            storage.abort()
         stopping.cancel()
         await starting
 
@@ -202,8 +202,14 @@ class App:
 
 
 def _finish(storage: Storage, workers: list[Worker]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
     for worker in workers:
-        worker.join(5)
+        worker.join(max(0.0, deadline - time.monotonic()))
+    if any(worker.is_alive() for worker in workers):
+        log.warning("the database does not answer: not waiting for it any longer")
+        storage.abort()
+        for worker in workers:
+            worker.join(1)
     storage.stop()
 
 

@@ -22,8 +22,14 @@ from server.workers import Worker
 MAX_COMMANDS = 2048
 MAX_BYTES = 8 * 1024 * 1024
 #: Batches that write, and that read, at the same time.
-WRITERS = 1
+WRITERS = 2
 READERS = 1
+#: A second writing batch starts beside one that has been under way for this long: then its log sync is slow, and one
+#: more costs little. Where syncs are quick, one large batch after the other is cheaper than two small ones at a time.
+OVERLAP_AFTER_S = 0.003
+#: Turns of the loop between the first pending run and the making of batches. In each the loop reads what has come in
+#: meanwhile, without waiting for anything, so clients that were answered together are batched together again.
+GATHERING_TURNS = 3
 #: Large replies that may be unsent at one time, over all clients, in bytes.
 MAX_OUTSTANDING = 192 * 1024 * 1024
 #: The slow lane may take this many times the usual time-out: its runs wait for each other and for slow readers.
@@ -73,10 +79,9 @@ class Batcher:
     def submit(self, run: Run) -> None:
         """Queue a run; it starts when a worker and its lane are free."""
         if not self._scheduled:
-            # At the end of this turn of the loop, when every connection with input has had its say.
             self._scheduled = True
             self._turn_deadline = self._deadline(slow=False)
-            self._loop.call_soon(self._dispatch)
+            self._loop.call_soon(self._gather, GATHERING_TURNS)
         if run.slow:
             self._slow.append((self._deadline(slow=True), run))
         else:
@@ -140,6 +145,13 @@ class Batcher:
 
     # -- making batches
 
+    def _gather(self, turns: int) -> None:
+        """Make batches after this many more turns of the loop."""
+        if turns:
+            self._loop.call_soon(self._gather, turns - 1)
+        else:
+            self._dispatch()
+
     def _dispatch(self) -> None:
         self._scheduled = False
         if not self._paused and self._writing and self._idle:
@@ -161,6 +173,8 @@ class Batcher:
         if any(batch.alone for batch in writing):
             return
         while self._writing and self._idle and len(writing) < max(1, min(WRITERS, self._workers - 1)):
+            if writing and self._loop.time() - writing[-1].started < OVERLAP_AFTER_S:
+                return
             if self._writing[0][1].alone:
                 if writing:
                     return
@@ -210,6 +224,7 @@ class Batcher:
         self._flying.append(batch)
         self.batches += 1
         self.batched_commands += sum([run.units for run in runs])
+        batch.started = self._loop.time()
         batch.worker = self._idle.pop()
         batch.worker.tasks.put(batch)
 
@@ -231,23 +246,28 @@ class Batcher:
         if not self._scheduled:
             self._scheduled = True
             self._turn_deadline = self._deadline(slow=False)
-            self._loop.call_soon(self._dispatch)
+            self._loop.call_soon(self._gather, GATHERING_TURNS)
 
     # -- the ends of batches
 
     def _done(self, batch: Batch) -> None:
         self._flying.remove(batch)
-        self._metrics.tally(batch)
         if self._stopped:
             batch.worker.tasks.put(None)
         else:
             self._idle.append(batch.worker)
+        self._metrics.tally(batch)
+        finished = []
         for run in batch.runs:
-            if run.put_back and not run.answered:
+            if run.answered:
+                continue
+            if run.put_back:
                 self._put_back(run)
-            elif not run.answered:
-                run.answered = True
-                self._answer(run)
+            else:
+                finished.append(run)
+        for run in finished:
+            run.answered = True
+            self._answer(run)
         self.wake()
 
     def _put_back(self, run: Run) -> None:

@@ -5,7 +5,6 @@ All three take the same settings. Exit codes: 0 well, 1 failed while running, 2 
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import socket
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 
 from server.directives import GROUPS, HONOURED, Directive
 from server.settings import Settings, SettingsError, load
+from server.version import version
 
 WIDTH = 80
 USAGE_ERROR = 2
@@ -62,14 +62,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         print(f"rowdis: {error}", file=sys.stderr)
         return USAGE_ERROR
-
-
-def version() -> str:
-    """The version of the installed program."""
-    try:
-        return importlib.metadata.version("rowdis")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
 
 
 def help_text() -> str:

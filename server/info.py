@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from server.cli import version
 from server.registry import every
+from server.version import version
 
 if TYPE_CHECKING:
     from server.instance import Instance

@@ -171,8 +171,9 @@ def _weigh(run: Run, attempt: Attempt) -> int:
     spaces = attempt.map.spaces
     total = 0
     for position, item in enumerate(run.items):
-        if type(item) is not bytes:
-            for command, request, db in item.commands if type(item) is Transaction else (item,):  # type: ignore[union-attr]
+        if not isinstance(item, bytes):
+            commands = item.commands if isinstance(item, Transaction) else [item]
+            for command, request, db in commands:
                 if command.values and (command.whole is None or command.whole(request)):
                     total += sum(sizes.get((spaces[db], name), 0) for name in command.key_names(request))
         if total <= PART or not run.fits:
