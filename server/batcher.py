@@ -19,13 +19,13 @@ from server.run import Batch, Name, Run
 from server.workers import Worker
 
 #: A batch ends with the run that takes it over one of these.
-MAX_COMMANDS = 2048
+MAX_COMMANDS = 400
 MAX_BYTES = 8 * 1024 * 1024
 #: Batches that write, and that read, at the same time.
 WRITERS = 2
-READERS = 1
-#: A second writing batch starts beside one that has been under way for this long: then its log sync is slow, and one
-#: more costs little. Where syncs are quick, one large batch after the other is cheaper than two small ones at a time.
+READERS = 2
+#: A second batch of a kind starts only beside one that is full, or has been under way for so many seconds (its log sync
+#: is slow): one large batch after the other is cheaper than two small ones at a time.
 OVERLAP_AFTER_S = 0.003
 #: Turns of the loop between the first pending run and the making of batches. In each the loop reads what has come in
 #: meanwhile, without waiting for anything, so clients that were answered together are batched together again.
@@ -157,10 +157,9 @@ class Batcher:
         if not self._paused and self._writing and self._idle:
             self._start_writers()
         if not self.paused_for_all:
-            flying = sum(1 for batch in self._flying if not batch.writes and not batch.slow)
-            while self._reading and self._idle and flying < READERS:
-                self._start(self._take(self._reading), writes=False)
-                flying += 1
+            reading = [batch for batch in self._flying if not batch.writes and not batch.slow]
+            while self._reading and self._idle and len(reading) < READERS and self._may_overlap(reading):
+                reading.append(self._start(self._take(self._reading), writes=False))
             if self._slow and self._idle and self._may_start_slow():
                 deadline, run = self._slow.popleft()
                 self._start([(deadline, run)], writes=run.writes, slow=True, alone=run.alone)
@@ -173,7 +172,7 @@ class Batcher:
         if any(batch.alone for batch in writing):
             return
         while self._writing and self._idle and len(writing) < max(1, min(WRITERS, self._workers - 1)):
-            if writing and self._loop.time() - writing[-1].started < OVERLAP_AFTER_S:
+            if not self._may_overlap(writing):
                 return
             if self._writing[0][1].alone:
                 if writing:
@@ -184,8 +183,14 @@ class Batcher:
             runs = self._take(self._writing, taken)
             if not runs:
                 return
-            self._start(runs, writes=True)
-            writing.append(self._flying[-1])
+            writing.append(self._start(runs, writes=True))
+
+    def _may_overlap(self, flying: list[Batch]) -> bool:
+        """Whether one more batch may start beside those of its kind that are under way."""
+        if not flying:
+            return True
+        last = flying[-1]
+        return last.commands >= MAX_COMMANDS or self._loop.time() - last.started >= OVERLAP_AFTER_S
 
     def _take(
         self, lane: deque[tuple[float, Run]], taken: frozenset[Name] | set[Name] = frozenset()
@@ -213,7 +218,7 @@ class Batcher:
 
     def _start(
         self, entries: list[tuple[float, Run]], *, writes: bool, slow: bool = False, alone: bool = False
-    ) -> None:
+    ) -> Batch:
         runs = [run for _, run in entries]
         names: set[Name] = set()
         if writes:
@@ -223,10 +228,12 @@ class Batcher:
         batch = Batch(runs, writes, slow, alone, names, min(deadline for deadline, _ in entries), self._done)
         self._flying.append(batch)
         self.batches += 1
-        self.batched_commands += sum([run.units for run in runs])
+        batch.commands = sum([run.units for run in runs])
+        self.batched_commands += batch.commands
         batch.started = self._loop.time()
         batch.worker = self._idle.pop()
         batch.worker.tasks.put(batch)
+        return batch
 
     def _may_start_slow(self) -> bool:
         """One slow run at a time, on a worker that the other lanes can spare, if its reply fits among the unsent."""

@@ -207,6 +207,7 @@ class Batch:
     done: Callable[[Batch], None]
     expired: bool = False
     worker: Any = None
+    commands: int = 0
     #: When it went to the worker, on the loop's clock.
     started: float = 0.0
     #: How long the worker had it, in seconds.

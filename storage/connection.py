@@ -6,6 +6,8 @@ carries several statements, joined by semicolons; the server runs them in order 
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -51,9 +53,21 @@ class Connection(pymysql.connections.Connection):
         flags = arguments.pop("client_flag", 0) | CLIENT.MULTI_STATEMENTS
         # use_unicode=False: every column of ours is a number or bytes, so there is nothing to decode.
         super().__init__(client_flag=flags, use_unicode=False, **arguments)
+        self._binder = self.cursor()
+
+    def connect(self, sock: Any = None) -> None:
+        """Connect and shake hands."""
+        self.last_used = self.made_at = time.monotonic()
+        super().connect(sock)
         # The driver's reader fetches 8 KiB at a time; the rows of one batch are more.
         self._rfile = self._sock.makefile("rb", READ_BUFFER)
-        self._binder = self.cursor()
+
+    def abort(self) -> None:
+        """Break the connection, from any thread: whoever waits for an answer on it gets an error."""
+        sock = self._sock
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def escape(self, obj: object, mapping: Any = None) -> str:
         """The driver's literal syntax, with a short way for the two types that the hot path binds."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pymysql
 from peewee import MySQLDatabase
-from playhouse.pool import MaxConnectionsExceeded, _PooledMySQLDatabase
+from playhouse.pool import MaxConnectionsExceeded, PoolConnection, _PooledMySQLDatabase
 from pymysql.constants import ER
 
 from storage.connection import MAX_TRIP, Connection
@@ -54,21 +54,16 @@ class _SessionDatabase(MySQLDatabase):
     tables: Tables
     dialect: Dialect | None = None
 
-    def _connect(self) -> Connection:
-        connection = Connection(
+    def _new_connection(self) -> Connection:
+        return Connection(
             **self.target.connect_arguments(),
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=max(1, self.limits.statement_ms // 2000),
             read_timeout=self.limits.statement_ms / 1000,
             write_timeout=self.limits.statement_ms / 1000,
+            defer_connect=True,
         )
-        try:
-            self._prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _prepare(self, connection: Connection) -> None:
         if self.dialect is None:
@@ -88,16 +83,115 @@ class Database(_PooledMySQLDatabase, _SessionDatabase):
     """At most `size` sessions, used by threads one unit of work at a time.
 
     The threads that use it may be no more than `size`: asking for one more raises at once instead of waiting, because
-    it is a bug of ours, and never a question of load.
+    it is a bug of ours, and never a question of load.  `revive` is called when the database can't be reached, to start
+    an engine of ours again.
     """
 
-    def __init__(self, target: Target, *, size: int, limits: Limits, tables: Tables | None = None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        *,
+        size: int,
+        limits: Limits,
+        tables: Tables | None = None,
+        revive: Callable[[], object] | None = None,
+    ) -> None:
         self.target = target
         self.limits = limits
         self.tables = tables or Tables()
+        self._revive = revive
+        self._making: set[Connection] = set()
+        self._aborted = False
         super().__init__(target.database, max_connections=size)
 
-    # -- what Peewee's pool does differently
+    # -- what Peewee's pool does differently: it holds two locks while it connects, pings and rolls back, so that one
+    # session that is slow to come or go would stop all threads
+
+    def connect(self, reuse_if_open: bool = False) -> bool:
+        """Check a session out for this thread."""
+        state = self._state
+        assert state.closed, "this thread has a session already"
+        state.reset()
+        state.set_connection(self._check_out())
+        return True
+
+    def close(self) -> bool:
+        """Check this thread's session in, if it has one."""
+        state = self._state
+        if state.closed:
+            return False
+        assert not self.in_transaction(), "a session is given back in mid-transaction"
+        connection: Connection = state.conn
+        state.reset()
+        reusable = self._can_reuse(connection)
+        with self._pool_lock:
+            self._in_use.pop(id(connection), None)
+            if reusable and not self._aborted:
+                self._heap_counter += 1
+                self._connections.append((connection.made_at, self._heap_counter, connection))
+                return True
+        self._close_raw(connection)
+        return True
+
+    def _check_out(self) -> Connection:
+        """The session that was used last, since it needs no ping, or a new one."""
+        while True:
+            with self._pool_lock:
+                connection: Connection | None = self._connections.pop()[2] if self._connections else None
+                if connection is not None:
+                    self._note_use(connection)
+            if connection is None:
+                return self._make()
+            if not self._is_closed(connection):
+                return connection
+            with self._pool_lock:
+                self._in_use.pop(id(connection), None)
+            self._close_raw(connection)
+
+    def _note_use(self, connection: Connection) -> None:
+        self._in_use[id(connection)] = PoolConnection(connection.made_at, connection, time.time())
+
+    def _make(self) -> Connection:
+        connection = self._new_connection()
+        with self._pool_lock:
+            if len(self._in_use) + len(self._making) >= self._max_connections:
+                raise MaxConnectionsExceeded("more threads than sessions")
+            self._making.add(connection)
+        try:
+            self._establish(connection)
+        except BaseException:
+            with self._pool_lock:
+                self._making.discard(connection)
+            self._close_raw(connection)
+            raise
+        with self._pool_lock:
+            self._making.discard(connection)
+            self._note_use(connection)
+        return connection
+
+    def _establish(self, connection: Connection) -> None:
+        if self._aborted:
+            raise Unavailable("the program ends")
+        try:
+            connection.connect()
+        except pymysql.MySQLError:
+            # An engine of ours that has died is started again.
+            if self._revive is None or self._aborted:
+                raise
+            try:
+                self._revive()
+            except StorageError as error:
+                raise Unavailable(str(error)) from error
+            connection.connect()
+        self._prepare(connection)
+
+    def abort(self) -> None:
+        """Break all sessions and make no new ones, so that nobody waits for the database any longer."""
+        with self._pool_lock:
+            self._aborted = True
+            connections = [*self._making, *(entry.connection for entry in self._in_use.values())]
+        for connection in connections:
+            connection.abort()
 
     def _is_closed(self, conn: Connection) -> bool:
         """Peewee pings at every check-out; a session used a moment ago is left in peace."""
@@ -130,6 +224,7 @@ class Database(_PooledMySQLDatabase, _SessionDatabase):
         connection.defer("COMMIT")
         connection.commit_sent = True
         connection.send()
+        connection.commit_sent = False
 
     def rollback(self) -> None:
         """Roll back; on a connection that is gone there is nothing to do, and no second error to mask the first."""
@@ -146,11 +241,10 @@ class Database(_PooledMySQLDatabase, _SessionDatabase):
         """Check a session out for one unit of work; driver errors inside of the block leave it as `StorageError`."""
         try:
             self.connect()
-        except MaxConnectionsExceeded:
+        except (MaxConnectionsExceeded, AssertionError):
             raise
         except Exception as error:
             # What went wrong while connecting was not sent to the database, whatever it was.
-            self.close()
             raise _meaning(error, None) from error
         connection: Connection = self.connection()
         try:
@@ -202,6 +296,9 @@ def _meaning(error: Exception, connection: Connection | None) -> StorageError:
     if connection is None:
         if number in (1044, 1045, 1049, 1698):
             return BadTarget(f"the database refused us (error {number})", number)
+        if isinstance(error, RuntimeError):
+            # The driver lacks what a way to log in needs, and says so.
+            return BadTarget(f"can't log in to the database: {error}")
         return Unavailable(f"can't connect to the database (error {number})", number)
     statement = connection.failed_statement
     if not connection.open or number in _LOST or isinstance(error, OSError | pymysql.InterfaceError):

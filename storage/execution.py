@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, NoReturn, TypeVar
 
 from storage.clock import Clock
@@ -152,7 +153,8 @@ class Executor:
     # -- reading
 
     def _run_reading(self, plan: Plan, body: Callable[[Attempt], T], deadline: float) -> T:
-        snapshot, tries = plan.snapshot, 0
+        # Without keys to begin with there is something else to read, which takes a second statement.
+        snapshot, tries = plan.snapshot or not plan.keys, 0
         while True:
             try:
                 self.prepare()
@@ -166,13 +168,16 @@ class Executor:
                 self.pause(tries, deadline, error)
 
     def _read_once(self, connection: Connection, plan: Plan, body: Callable[[Attempt], T], snapshot: bool) -> T:
-        mode = Mode.SNAPSHOT if snapshot else Mode.GLANCE
+        epochs: list[tuple[Row, ...]] = []
+        guard = partial(connection.defer, self._sql(_EPOCH), (self.incarnation,), epochs.append)
+        attempt = self.attempt(connection, Mode.SNAPSHOT if snapshot else Mode.GLANCE)
         if snapshot:
             for statement in BEGIN_SNAPSHOT:
                 connection.defer(statement)
-        epochs: list[tuple[Row, ...]] = []
-        connection.defer(self._sql(_EPOCH), (self.incarnation,), epochs.append)
-        attempt = self.attempt(connection, mode)
+            guard()
+        else:
+            # Behind the keys: in front of them, the map might change in between.
+            attempt.guard = guard
         attempt.begin(plan.keys, values_wanted=plan.values)
         connection.send()
         if epochs[0] != ((self._map.epoch,),):
@@ -251,6 +256,7 @@ class Executor:
     def pause(self, tries: int, deadline: float, error: StorageError) -> None:
         """Wait before the next try, a little longer each time, by chance so that rivals part. Raises NotApplied."""
         self.counters.retries += 1
+        log.debug("a unit is run again: %s (error %s at %.60s)", error, error.number, error.statement)
         wait = 0.0 if isinstance(error, GuardFailed) else random.uniform(0.5, 1.5) * 0.002 * 2 ** min(tries, 8)
         if time.monotonic() + wait >= deadline or self.stopping.wait(wait):
             raise NotApplied(str(error), error.number, error.statement) from error

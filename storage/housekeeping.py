@@ -20,7 +20,7 @@ from storage.connection import Row
 from storage.database import Database
 from storage.errors import StorageError
 from storage.execution import Executor, Plan
-from storage.unit import DELETE_KEYS, GARBAGE_KEY, GARBAGE_SPACE, Attempt
+from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, Attempt
 
 log = logging.getLogger("rowdis.storage")
 
@@ -117,11 +117,12 @@ class Housekeeper(threading.Thread):
             # Between two steps of much work clients get their turn.
             self._ending.wait(0.005 if busy else self._interval_s)
 
-    def stop(self) -> None:
-        """End the thread and sign off."""
+    def end(self) -> None:
+        """Let the thread end after the step it is at."""
         self._ending.set()
-        if self.is_alive():
-            self.join(UNIT_TIMEOUT_S)
+
+    def sign_off(self) -> None:
+        """Take this instance out of the tables, as far as the database can be reached. The thread must have ended."""
         self._executor.close()
         try:
             with self._database.session() as connection:
@@ -241,5 +242,5 @@ def _delete(attempt: Attempt, space: int, rows: list[tuple[bytes, int, int]]) ->
                 attempt.discard_elements(number)
     if rows:
         digests = [digest for digest, _, _ in rows]
-        attempt.write(DELETE_KEYS, (space, *digests, len(digests)), rows=("%s", len(digests)))
+        attempt.delete_rows(space, digests)
     return len(rows)

@@ -27,32 +27,33 @@ class Identifiers:
         self._database = database
         self._block = block
         self._lock = threading.Lock()
-        self._next = 0
-        self._end = 0
-        self._spare: tuple[int, int] | None = None
+        self._numbers = iter(range(0))
+        self._spare: range | None = None
 
     def refill(self) -> None:
-        """Make sure that half a block is at hand. Raises StorageError when the database is away and it is not."""
-        if self._spare is not None or self._end - self._next > self._block // 2:
-            return
-        with self._lock:
-            if self._spare is not None or self._end - self._next > self._block // 2:
-                return
-            first = self._take()
-            if self._next >= self._end:
-                self._next, self._end = first, first + self._block
-            else:
-                self._spare = (first, first + self._block)
+        """Make sure that a whole block is at hand. Raises StorageError when the database is away and it is not."""
+        if self._spare is None:
+            with self._lock:
+                if self._spare is None:
+                    first = self._take()
+                    self._spare = range(first, first + self._block)
 
     def next(self) -> int:
         """A number nobody else has."""
+        try:
+            # Without the lock: workers ask for every key they write, and stepping an iterator is atomic.
+            return next(self._numbers)
+        except StopIteration:
+            return self._next_of_spare()
+
+    def _next_of_spare(self) -> int:
         with self._lock:
-            if self._next >= self._end:
+            number = next(self._numbers, None)
+            if number is None:
                 if self._spare is None:
-                    raise RuntimeError("a unit used more numbers than half a block")
-                (self._next, self._end), self._spare = self._spare, None
-            number = self._next
-            self._next += 1
+                    raise RuntimeError("a unit used more numbers than there are in a block")
+                self._numbers, self._spare = iter(self._spare), None
+                number = next(self._numbers)
             return number
 
     def _take(self) -> int:

@@ -21,6 +21,9 @@ from storage.tables import Tables
 
 log = logging.getLogger("rowdis.storage")
 
+#: How long the end of the program waits for a step of housekeeping that is under way.
+PATIENCE_S = 2.0
+
 
 @dataclass(frozen=True)
 class StorageOptions:
@@ -90,15 +93,29 @@ class Storage:
         limits = Limits(statement_ms=options.timeout_ms, lock_wait_ms=max(500, options.timeout_ms // 5))
         # One session per worker, one for housekeeping, one to spare for whoever connects at start.
         self.database = Database(
-            self.target, size=options.workers + 2, limits=limits, tables=Tables(options.prefix)
+            self.target,
+            size=options.workers + 2,
+            limits=limits,
+            tables=Tables(options.prefix),
+            revive=self.engine.start if self.engine is not None else None,
         )
         self._wait_for_database()
+
+    def abort(self) -> None:
+        """Wait for the database no longer: whoever does gets an error. Only `stop` may follow."""
+        self.stopping.set()
+        if hasattr(self, "database"):
+            self.database.abort()
 
     def stop(self) -> None:
         """End housekeeping and the engine; the workers must have ended before."""
         self.stopping.set()
         if hasattr(self, "housekeeper"):
-            self.housekeeper.stop()
+            self.housekeeper.end()
+            self.housekeeper.join(PATIENCE_S)
+            if self.housekeeper.is_alive():
+                self.abort()
+            self.housekeeper.sign_off()
         if hasattr(self, "database"):
             self.database.close_all()
         if self.engine is not None:

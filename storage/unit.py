@@ -58,9 +58,12 @@ _BLIND = (
 )
 _BLIND_ROW = "(%s,%s,%s,0,1,%s,%s,%s,%s)"
 _PLACEHOLDER_ROW = "(%s,%s,%s,0,0,0,NULL,0,NULL,0)"
-# DELETE takes no index hint. Told an order and how many rows there are, the optimizer reads them by the primary key;
-# else it scans, and locks, the whole of a small table.
-DELETE_KEYS = "DELETE FROM rowdis_key WHERE space=%s AND digest IN ({rows}) ORDER BY space, digest LIMIT %s"
+_DELETE = "DELETE FROM rowdis_key WHERE digest=%s AND space=%s"
+# A plain DELETE takes no index hint, and MariaDB reads, and locks, the whole of a small table for a list of its keys.
+_DELETE_MANY = (
+    "DELETE k FROM (SELECT %s AS digest{rows}) w STRAIGHT_JOIN rowdis_key k FORCE INDEX (PRIMARY) "
+    "ON k.digest=w.digest AND k.space=%s"
+)
 _GARBAGE = "INSERT INTO rowdis_garbage (kind, id, since) VALUES {rows}"
 GARBAGE_KEY, GARBAGE_SPACE = 0, 1
 
@@ -175,6 +178,8 @@ class Attempt:
         self.misses = 0
         #: Rows with elements or chunks behind them, of more than LARGE bytes or elements.
         self.large: list[KeyRow] = []
+        #: Defers a statement behind the first reads, in their trip.
+        self.guard: Callable[[], None] | None = None
         #: Called by `flush`, before key rows are written: stores of elements hang their own buffers in here.
         self.flushers: list[Callable[[], None]] = []
 
@@ -230,6 +235,9 @@ class Attempt:
                     (space, *some),
                     partial(self._take, found, values_wanted),
                 )
+        if self.guard is not None:
+            self.guard()
+            self.guard = None
         self.connection.send()
 
     def _take(self, found: dict[bytes, KeyRow], with_value: bool, answer: tuple[Row, ...]) -> None:
@@ -451,12 +459,17 @@ class Attempt:
             self._delete(some)
 
     def _delete(self, rows: list[KeyRow]) -> None:
-        """Defer the deletion of at most MAX_ROWS rows."""
         for space in sorted({row.space for row in rows}):
-            digests = [row.digest for row in rows if row.space == space]
-            self.connection.defer(
-                values(self.tables.sql(DELETE_KEYS), "%s", len(digests)), (space, *digests, len(digests))
-            )
+            self.delete_rows(space, [row.digest for row in rows if row.space == space])
+
+    def delete_rows(self, space: int, digests: list[bytes]) -> None:
+        """Defer the deletion of at most MAX_ROWS rows that are locked."""
+        sql = self.tables.sql
+        if len(digests) == 1:
+            template = sql(_DELETE)
+        else:
+            template = sql(_DELETE_MANY).replace("{rows}", " UNION ALL SELECT %s" * (len(digests) - 1))
+        self.connection.defer(template, (*digests, space))
 
     def _flush_rows(self, dirty: list[KeyRow]) -> None:
         deletes: list[KeyRow] = []

@@ -71,7 +71,9 @@ def test_client_that_vanishes_in_mid_pipeline_leaves_whole_commands(world: World
             name = f"vanish:{number}"
             client = connect(server)
             client.sendall(encode_command(["INCR", name]) * 200 + encode_command(["INCR", name])[:10])
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # reset, not an orderly end
+            if number % 2:
+                # A reset instead of an orderly end: it may overtake what was sent.
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             client.close()
             assert integer(other.call("INCR", "others")) == number + 1
         total = 0
@@ -109,19 +111,13 @@ def test_client_that_never_reads_is_slowed_and_memory_stays_bounded(world: World
             for client in deaf:
                 client.setblocking(False)
                 selector.register(client, selectors.EVENT_WRITE)
-            # 100 MB of replies asked for at each turn, until nobody takes requests any more.
+            # 100 MB of replies asked for at each turn, until the server takes no more requests for a second.
             sent = 0
-            deadline = time.monotonic() + 20
-            while selector.get_map() and time.monotonic() < deadline:
-                for key, _ in selector.select(0.05):
+            while sent < 16 * MEGABYTE and (ready := selector.select(1.0)):
+                for key, _ in ready:
                     client = key.fileobj
                     assert isinstance(client, socket.socket)
-                    try:
-                        sent += client.send(request)
-                    except BlockingIOError:
-                        selector.unregister(client)
-                if sent > 16 * MEGABYTE:
-                    break
+                    sent += client.send(request)
             for number in range(1, 20):
                 assert integer(other.call("INCR", "beside:deaf")) == number
             assert server.rss_bytes() - before < 200 * MEGABYTE

@@ -63,7 +63,7 @@ class Store:
     def close(self) -> None:
         for executor in self._executors:
             executor.close()
-        self.housekeeper.stop()
+        self.housekeeper.sign_off()
         self.database.close_all()
 
     def new_executor(self) -> Executor:
