@@ -1,5 +1,6 @@
 """Clients that misbehave: many at once, vanishing, never reading, too slow, cut short; nobody else notices."""
 
+import contextlib
 import os
 import selectors
 import socket
@@ -162,7 +163,8 @@ def test_end_of_input_behind_slow_commands_is_answered_in_full(world: World) -> 
 
 def test_quit_in_a_pipeline_answers_what_came_before_and_ends(world: World) -> None:
     with world.client() as client:
-        client.send_raw(encode_command(["INCR", "quit"]) * 50 + encode_command(["QUIT"]) + encode_command(["INCR", "quit"]) * 50)
+        increments = encode_command(["INCR", "quit"]) * 50
+        client.send_raw(increments + encode_command(["QUIT"]) + increments)
         assert client.read_to_end() == b"".join(b":%d\r\n" % number for number in range(1, 51)) + OK
     assert world.call("GET", "quit") == bulk(50)
     world.verify()
@@ -306,10 +308,8 @@ def test_two_signals_do_not_harm(mariadb: MariaDB) -> None:
         with Load(server, 4, lambda thread, number: ("SET", f"k{thread}", number)) as load:
             load.wait_answered(20)
             os.kill(server.pid, 15)
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(server.pid, 15)
-            except ProcessLookupError:
-                pass
             server.stop()
             load._stop.set()
         server.start()

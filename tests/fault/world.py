@@ -1,5 +1,6 @@
 """A database, a proxy before it and Rowdis processes on it; and what must hold when a fault is over."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -191,10 +192,8 @@ class World:
 
     def _note_logs(self, error: BaseException | None = None) -> None:
         for server in self.rowdis:
-            try:
+            with contextlib.suppress(ServiceFailed):
                 print(f"--- log of port {server.port}\n{server.log()[-4000:]}")
-            except ServiceFailed:
-                pass
 
     def _close(self, *, calm: bool = False) -> None:
         try:
@@ -202,10 +201,8 @@ class World:
                 if calm:
                     server.close()
                 else:
-                    try:
+                    with contextlib.suppress(ServiceFailed):
                         server.kill9()
-                    except ServiceFailed:
-                        pass
                     server.close()
         finally:
             self.proxy.stop()

@@ -94,7 +94,8 @@ def orphan_that_is_garbage(store: Store) -> None:
 
 def row_at_a_wrong_digest_beside_the_right_one(store: Store) -> None:
     store.sql(
-        "INSERT INTO rowdis_key (space, digest, name, key_id, type, version, size, value) VALUES (%s,%s,%s,0,1,5,1,'x')",
+        "INSERT INTO rowdis_key (space, digest, name, key_id, type, version, size, value) "
+        "VALUES (%s,%s,%s,0,1,5,1,'x')",
         store.space(), b"\x01" * 16, b"short",
     )  # fmt: skip
 
@@ -114,7 +115,7 @@ DAMAGES = [
     Damage("inline size", update("size=3"), "key b'short': the size is 3, and the value has 5 bytes"),
     Damage("inline value missing", update("value=NULL"), "the value is missing", False),
     Damage("negative size", update("size=-1"), "the size is -1", False),
-    Damage("value beside chunks", update("value='rest'", b"long"), "4 bytes in the row although the value is in chunks"),
+    Damage("value beside chunks", update("value='rest'", b"long"), "4 bytes in the row although the value is in"),
     Damage("size of chunks too small", update("size=140000", b"long"), "is 140000, and the chunks up to there end at 1",
            False),
     Damage("size of chunks too large", update("size=300000", b"long"), "the chunks up to there end at 0", False),
@@ -235,7 +236,7 @@ def test_database_without_tables_or_with_newer_ones_is_refused(store: Store) -> 
 
 
 def test_check_beside_writers_never_complains(store: Store) -> None:
-    """Units create, grow, overwrite blindly, rename and delete long values while everything is verified and repaired."""
+    """Units create, grow, overwrite blindly, rename and delete long values while all is verified and repaired."""
     fill(store)
     stop = threading.Event()
     failures: list[BaseException] = []
