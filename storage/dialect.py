@@ -104,6 +104,8 @@ def detect(version: str, comment: str) -> Dialect:
 
 #: The database's clock in milliseconds since the epoch.
 NOW_MS = "SELECT CAST(UNIX_TIMESTAMP(NOW(3))*1000 AS SIGNED)"
+#: The same in microseconds.
+NOW_US = "SELECT CAST(UNIX_TIMESTAMP(NOW(6))*1000000 AS SIGNED)"
 
 #: A row of two columns, the second of which tells for how many seconds the server has been up.
 UPTIME = "SHOW GLOBAL STATUS LIKE 'Uptime'"

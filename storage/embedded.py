@@ -48,8 +48,8 @@ _LOG_LEVEL: Final = "ERROR"
 PARAMETERS: Final[Mapping[str, str]] = {
     # The engine's log: one file in use and one old one, of at most 256 MB each.
     "max_syslog_file_count": "2",
-    # The redo of a transaction is logged with its commit and not before: a transaction whose first part is in the log when
-    # the engine is killed keeps its row locks after the restart, and nobody can end it.
+    # The redo of a transaction is logged with its commit and not before. A transaction whose first part is in the log
+    # when the engine is killed keeps its row locks after the restart, and nobody can end it.
     "_private_buffer_size": "0B",
     # Deadlocks are found in 0.1 s instead of 7, or not before lock waits time out.
     "_lcl_op_interval": "30ms",

@@ -54,7 +54,7 @@ def write_mark(proxy: FaultProxy, number: int, read_timeout_s: float = 20.0) -> 
 
 
 def connections_of(mariadb: MariaDB) -> int:
-    sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s"
+    sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = %s AND db = 'services'"
     return int(mariadb.execute(sql, [USER])[0][0])
 
 
