@@ -48,8 +48,8 @@ bench: $(VENV)/.test  ## measure against redis-server and write docs/performance
 	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.installed  ## write the generated pages anew
-	$(BIN)/python -m server.directives_page docs/configuration.md
-	$(BIN)/python -m server.commands_page docs/commands.md
+	$(BIN)/python -m server.directives_page > docs/configuration.md
+	$(BIN)/python -m server.commands_page > docs/commands.md
 
 clean:  ## remove the virtual environment
 	rm -rf $(VENV) *.egg-info

@@ -54,7 +54,6 @@ class Settings:
     table_prefix: str
     workers: int
     storage_timeout_ms: int
-    storage_retries: int
     storage_start_timeout_ms: int
     sweep_interval_ms: int
 

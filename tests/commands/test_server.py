@@ -12,6 +12,7 @@ from tests.commands.conftest import Play
 from tests.commands.masks import shaped
 from tests.commands.scenarios import Scenario, deviates, scenario, scenarios
 from tests.services.mariadb import MariaDB
+from tests.services.process import wait_until
 from tests.services.raw_client import ConnectionClosed, RawClient
 from tests.services.redis_oracle import RedisOracle
 from tests.services.rowdis import Rowdis
@@ -53,7 +54,12 @@ def test_databases(play: Play, case: Scenario) -> None:
              "MEMORY USAGE a SAMPLES a", "MEMORY USAGE a SAMPLES -1", "MEMORY USAGE a b 1", shaped("MEMORY HELP")),
     scenario("LOLWUT checks its version", "LOLWUT VERSION a"),
 )  # fmt: skip
-def test_server_commands(play: Play, case: Scenario) -> None:
+def test_server_commands(play: Play, case: Scenario, oracle: RedisOracle) -> None:
+    # Redis refuses SAVE while a save of an earlier scenario is being written.
+    with oracle.client(2) as real:
+        wait_until(
+            lambda: b"rdb_bgsave_in_progress:0" in real.call("INFO", "persistence"), POLL_LIMIT_S, "redis has saved"
+        )
     play(case)
 
 

@@ -541,7 +541,7 @@ def test_rewrite_replaces_changed_lines_and_appends_new_ones(tmp_path: Path) -> 
     )
     file.chmod(0o640)
     settings = load([str(file), "--port", "6390"], {"ROWDIS_REQUIREPASS": "from environment"})
-    settings.set([("timeout", "7"), ("maxclients", "60"), ("loglevel", "verbose"), ("storage-retries", "10")])
+    settings.set([("timeout", "7"), ("maxclients", "60"), ("loglevel", "verbose"), ("tcp-keepalive", "300")])
     settings.rewrite()
     expected = (
         "# Our server\n"
