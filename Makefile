@@ -28,10 +28,12 @@ serve: $(VENV)/.installed  ## install Rowdis into .venv and run it (ARGS="--port
 
 test: $(VENV)/.test  ## install what the tests need and run them (ARGS="-k expression")
 	sh tests/install-servers.sh
+	$(BIN)/python -m tests.services.redis_7_4
 	$(BIN)/python -m pytest $(ARGS)
 
 test-long: $(VENV)/.test  ## everything: all combinations, large sizes, long Hypothesis and fault runs
 	sh tests/install-servers.sh
+	$(BIN)/python -m tests.services.redis_7_4
 	ROWDIS_TEST_LONG=1 $(BIN)/python -m pytest --everything $(ARGS)
 
 check: $(VENV)/.check  ## format, lint, types, imports, spelling

@@ -18,6 +18,7 @@ import pytest
 from tests.services.mariadb import MariaDB
 from tests.services.process import Missing
 from tests.services.raw_client import RawClient
+from tests.services.redis_7_4 import redis_7_4_oracle, suits_this_machine
 from tests.services.redis_oracle import RedisOracle, valkey_oracle
 from tests.services.rowdis import Rowdis
 
@@ -133,8 +134,19 @@ def oracle() -> Iterator[RedisOracle]:
 
 
 @pytest.fixture(scope="session")
+def redis74() -> Iterator[RedisOracle]:
+    """Redis 7.4.1, for what redis-server 7.0 lacks; there is none for machines other than Linux on x86_64."""
+    if not suits_this_machine():
+        pytest.skip("there is no Redis 7.4 for this machine")
+    with services():
+        server = redis_7_4_oracle().start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
 def valkey() -> Iterator[RedisOracle]:
-    """Valkey 9, for what redis-server 7.0 lacks."""
+    """Valkey 9, a second opinion on what redis-server 7.0 lacks."""
     with services():
         server = valkey_oracle().start()
     yield server

@@ -61,7 +61,7 @@ def test_list(play: Play, case: Scenario) -> None:
              "CLIENT KILL TYPE other", "CLIENT KILL USER nobody", "CLIENT KILL USER default SKIPME a",
              "CLIENT KILL a b", "CLIENT KILL ID 4 TYPE"),
     scenario("MAXAGE", "CLIENT KILL MAXAGE 1000000", "CLIENT KILL MAXAGE a", "CLIENT KILL MAXAGE 0",
-             "CLIENT KILL MAXAGE -1", oracle="valkey"),
+             "CLIENT KILL MAXAGE -1", oracle="redis74"),
 )  # fmt: skip
 def test_kill(play: Play, case: Scenario) -> None:
     play(case)

@@ -196,6 +196,13 @@ def test_raw_client_says_that_the_server_closed(oracle: RedisOracle) -> None:
         assert client.read_to_end() == b"+PONG\r\n"
 
 
+def test_redis_7_4_is_what_its_name_says(redis74: RedisOracle) -> None:
+    with redis74.client() as client:
+        assert b"\r\nredis_version:7.4." in client.call("INFO", "server")
+        assert client.call("HSET", "h", "f", "v") == b":1\r\n"
+        assert client.call("HPERSIST", "h", "FIELDS", 1, "f") == b"*1\r\n:-1\r\n"
+
+
 def test_valkey_knows_what_redis_7_0_does_not(valkey: RedisOracle) -> None:
     with valkey.client(3) as client:
         client.call("HSET", "h", "f", "v")
