@@ -11,7 +11,20 @@ from typing import Any, Final
 
 from protocol.errors import CommandError
 from protocol.numbers import format_double
-from protocol.replies import BigNumber, Double, Map, NullArray, Push, Reply, SetOf, Simple, Verbatim
+from protocol.replies import (
+    BigNumber,
+    Double,
+    DoubleText,
+    Keyed,
+    Map,
+    NullArray,
+    Pairs,
+    Push,
+    Reply,
+    SetOf,
+    Simple,
+    Verbatim,
+)
 
 LARGE: Final = 64 * 1024
 """Bytes from which `encode_parts` gives a bulk string as a piece of its own instead of copying it."""
@@ -133,11 +146,11 @@ def _array(items: Any) -> tuple[bytes, int, Iterable[Any]]:
     return b"*%d", len(items), items
 
 
-def _flat_map(reply: Map) -> tuple[bytes, int, Iterable[Any]]:
+def _flat_map(reply: Map | Pairs) -> tuple[bytes, int, Iterable[Any]]:
     return b"*%d", 2 * len(reply.pairs), chain.from_iterable(reply.pairs)
 
 
-def _map(reply: Map) -> tuple[bytes, int, Iterable[Any]]:
+def _map(reply: Map | Keyed) -> tuple[bytes, int, Iterable[Any]]:
     return b"%%%d", len(reply.pairs), chain.from_iterable(reply.pairs)
 
 
@@ -156,6 +169,7 @@ _SCALARS: Final[dict[int, dict[type, _Scalar]]] = {
     | {
         bool: lambda reply: b":1" if reply else b":0",
         Double: lambda reply: _bulk(format_double(reply)),
+        DoubleText: _bulk,
         BigNumber: lambda reply: _bulk(b"%d" % reply),
         Verbatim: lambda reply: _bulk(reply.text),
         NullArray: lambda reply: b"*-1",
@@ -164,6 +178,7 @@ _SCALARS: Final[dict[int, dict[type, _Scalar]]] = {
     | {
         bool: lambda reply: b"#t" if reply else b"#f",
         Double: lambda reply: b"," + format_double(reply),
+        DoubleText: lambda reply: b"," + reply,
         BigNumber: lambda reply: b"(%d" % reply,
         Verbatim: _verbatim,
         NullArray: lambda reply: b"_",
@@ -174,6 +189,8 @@ _AGGREGATES: Final[dict[int, dict[type, _Aggregate]]] = {
         list: _array,
         tuple: _array,
         Map: _flat_map,
+        Pairs: _flat_map,
+        Keyed: lambda reply: _array(reply.pairs),
         SetOf: lambda reply: (b"*%d", len(reply.items), reply.items),
         Push: lambda reply: (b"*%d", len(reply.items), reply.items),
     },
@@ -181,6 +198,8 @@ _AGGREGATES: Final[dict[int, dict[type, _Aggregate]]] = {
         list: _array,
         tuple: _array,
         Map: _map,
+        Pairs: lambda reply: _array(reply.pairs),
+        Keyed: _map,
         SetOf: lambda reply: (b"~%d", len(reply.items), reply.items),
         Push: lambda reply: (b">%d", len(reply.items), reply.items),
     },

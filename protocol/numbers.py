@@ -7,6 +7,8 @@ function here judges the text first. The oracle of all of it is a running redis-
 
 import math
 import re
+import sys
+from fractions import Fraction
 from typing import Final
 
 MIN_INTEGER: Final = -(2**63)
@@ -90,6 +92,53 @@ def parse_double(data: bytes) -> float:
     if math.isinf(value) or (value == 0 and _has_digits(match)):
         raise ValueError("out of a double's range")
     return value
+
+
+def parse_bound(data: bytes) -> float:
+    """A bound of a range of scores, which Redis reads by bare `strtod`; ValueError if `data` is none.
+
+    Blanks in front are skipped, nothing at all is 0, a NUL ends the number, what overflows is infinite.
+    """
+    text = data.partition(b"\0")[0]
+    if not text:
+        return 0.0
+    text = text.lstrip(b" \t\n\v\f\r")
+    match = _DECIMAL.fullmatch(text)
+    if (match is not None and (match[2] or match[3])) or _INFINITE.fullmatch(text):
+        return float(text)
+    match = _HEXADECIMAL.fullmatch(text)
+    if match is None or not (match[2] or match[3]):
+        raise ValueError("not a double")
+    try:
+        return _from_hexadecimal(match)
+    except OverflowError:
+        return -math.inf if match[1] == b"-" else math.inf
+
+
+def parse_c_double(data: bytes) -> float:
+    """The double that C's `strtod` makes of the bytes up to a NUL; ValueError if it does not take all of them.
+
+    As `parse_double`, but blanks may come first, nothing at all is zero, and what is less than the least normal number
+    must be exact, which is where glibc sees a range error.
+    """
+    text = data.partition(b"\0")[0]
+    if not text:
+        return 0.0
+    text = text.lstrip(b" \t\n\v\f\r")
+    value = parse_double(text)
+    if 0 < abs(value) < sys.float_info.min and _exact(text) != Fraction(value):
+        raise ValueError("out of a double's range")
+    return value
+
+
+def _exact(number: bytes) -> Fraction:
+    """What a number says without rounding; its exponent is not far from that of a double."""
+    match = _HEXADECIMAL.fullmatch(number)
+    if match is None:
+        return Fraction(number.decode("ascii"))
+    sign, whole, fraction, power = match.groups(b"")
+    exponent = _exponent(power) - 4 * len(fraction)
+    return int(sign + whole + fraction, 16) * Fraction(2) ** exponent
 
 
 def format_double(value: float) -> bytes:

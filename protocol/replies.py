@@ -12,9 +12,12 @@ a handler returns           RESP3                                  RESP2
 `Simple`                    simple string                          the same
 `CommandError`              error                                  the same
 `Double`                    double                                 bulk string
+`DoubleText`                double                                 bulk string
 `BigNumber`                 big number                             bulk string
 `Verbatim`                  verbatim string                        bulk string
 `Map`                       map                                    flat array
+`Pairs`                     array of arrays of two                 flat array
+`Keyed`                     map                                    array of arrays of two
 `SetOf`                     set                                    array
 `Push`                      push                                   array
 ==========================  =====================================  ====================
@@ -64,6 +67,12 @@ class Double(float):
     __slots__ = ()
 
 
+class DoubleText(bytes):
+    """A floating point number that is written in another way than `Double` writes it: a coordinate, for example."""
+
+    __slots__ = ()
+
+
 class BigNumber(int):
     """An integer of any size."""
 
@@ -79,6 +88,20 @@ class Map:
     @classmethod
     def of(cls, items: Mapping[Any, Any]) -> Self:
         return cls(list(items.items()))
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Pairs in an order that matters, and that may repeat: members with scores, for example."""
+
+    pairs: Sequence[tuple[Any, Any]]
+
+
+@dataclass(slots=True)
+class Keyed:
+    """Names of keys with what was found there, in the order given; a name may come twice."""
+
+    pairs: Sequence[tuple[Any, Any]]
 
 
 @dataclass(slots=True)
@@ -113,8 +136,11 @@ Reply: TypeAlias = (
     | Simple
     | NullArray
     | Double
+    | DoubleText
     | BigNumber
     | Map
+    | Pairs
+    | Keyed
     | SetOf
     | Push
     | Verbatim

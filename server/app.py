@@ -17,6 +17,7 @@ from typing import Any
 
 from server import commands  # noqa: F401  (declares all commands)
 from server.batcher import Batcher
+from server.blocking import Waiters
 from server.connection import Connection
 from server.instance import Instance
 from server.logs import set_up_logging
@@ -115,6 +116,8 @@ class App:
             lambda: settings.storage_timeout_ms,
             lambda: instance.outstanding,
         )
+        batcher = instance.batcher
+        instance.waiters = batcher.waiters = Waiters(loop, self._answer, batcher.submit, batcher.poll)
         for worker in workers:
             worker.start()
         self._tell(storage)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from protocol.errors import CommandError, not_a_float, not_an_integer, syntax_error
-from protocol.numbers import parse_double, parse_integer
+from protocol.numbers import MAX_INTEGER, parse_double, parse_integer
 
 Args = list[bytes]
 """A request: the command's name as the client wrote it, then its arguments."""
@@ -31,6 +33,24 @@ def double(data: bytes) -> float:
         return parse_double(data)
     except ValueError:
         raise not_a_float() from None
+
+
+#: The moment at which a time-out ends must be a 64-bit integer too; no clock is further.
+_NOW_MS = 2**43
+
+
+def timeout_ms(data: bytes) -> int:
+    """How long a client wants to wait at most, in milliseconds, of seconds with a fraction; 0 is for ever."""
+    try:
+        seconds = parse_double(data)
+    except ValueError:
+        raise CommandError(b"ERR timeout is not a float or out of range") from None
+    if seconds * 1000 >= MAX_INTEGER - _NOW_MS:
+        raise CommandError(b"ERR timeout is out of range")
+    # Less than a millisecond below zero is none below zero, as in Redis.
+    if seconds * 1000 <= -1:
+        raise CommandError(b"ERR timeout is negative")
+    return math.ceil(seconds * 1000)
 
 
 class Options:

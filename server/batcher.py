@@ -2,21 +2,35 @@
 
 There is no timer: a lone client waits for nobody, and the busier the server, the larger the batches.  Two batches that
 write share no key; reading batches need no such care, because a read beside an unacknowledged write may see the state
-before it or after it.  Lives on the event loop.
+before it or after it.
+
+Another program may hold a row locked for long.  The runs of a batch that waited for a lock in vain are run apart, and
+those that meet the lock come back here, to a lane of their own: as long as their keys are known as contended, whoever
+writes them goes to that lane too, and keeps nobody else waiting.
+
+Lives on the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 from protocol.errors import CommandError
+from server.blocking import Waiters
 from server.dispatch import indeterminate, not_applied
 from server.metrics import Metrics
 from server.run import Batch, Name, Run
-from server.workers import Worker
+from server.workers import Job, Worker
+from storage.errors import StorageError
+from storage.execution import Executor, Plan
+from storage.unit import Attempt
+
+log = logging.getLogger("rowdis.batcher")
 
 #: A batch ends with the run that takes it over one of these.
 MAX_COMMANDS = 400
@@ -34,6 +48,8 @@ GATHERING_TURNS = 3
 MAX_OUTSTANDING = 192 * 1024 * 1024
 #: The slow lane may take this many times the usual time-out: its runs wait for each other and for slow readers.
 SLOW_FACTOR = 6
+#: A key counts as contended for so many seconds after a command last met its lock, or until one has gone through.
+CONTENDED_S = 10.0
 #: How often deadlines are looked at, in seconds.
 TICK_S = 0.1
 
@@ -60,10 +76,19 @@ class Batcher:
         self._outstanding = outstanding
         self._idle = list(workers)
         self._workers = len(workers)
-        self._writing: deque[tuple[float, Run]] = deque()
-        self._reading: deque[tuple[float, Run]] = deque()
-        self._slow: deque[tuple[float, Run]] = deque()
+        self._writing: deque[Run] = deque()
+        self._reading: deque[Run] = deque()
+        self._slow: deque[Run] = deque()
+        #: Runs that write contended keys: they met a lock, or would.
+        self._contending: deque[Run] = deque()
+        self._lanes = (self._writing, self._reading, self._slow, self._contending)
+        #: Until when a key counts as contended, on the monotonic clock.
+        self._contended: dict[Name, float] = {}
+        self._contended_was_last = False
         self._flying: list[Batch] = []
+        self._jobs: deque[Job] = deque()
+        #: Blocked clients; set by whoever composes the program.
+        self.waiters: Waiters
         self._scheduled = False
         self._turn_deadline = 0.0
         self._stopped = False
@@ -83,15 +108,17 @@ class Batcher:
             self._turn_deadline = self._deadline(slow=False)
             self._loop.call_soon(self._gather, GATHERING_TURNS)
         if run.slow:
-            self._slow.append((self._deadline(slow=True), run))
+            run.deadline = self._deadline(slow=True)
+            self._slow.append(run)
         else:
             # One look at the clock serves the whole turn.
-            (self._writing if run.writes else self._reading).append((self._turn_deadline, run))
+            run.deadline = self._turn_deadline
+            (self._writing if run.writes else self._reading).append(run)
 
     @property
     def pending(self) -> int:
         """Runs that wait for a worker or are with one."""
-        return len(self._writing) + len(self._reading) + len(self._slow) + sum(len(b.runs) for b in self._flying)
+        return sum(map(len, self._lanes)) + sum(len(batch.runs) for batch in self._flying)
 
     def pause(self, until: float, *, reads: bool) -> None:
         """Hold back writes, or with `reads` everything, until a time on the loop's clock (CLIENT PAUSE).
@@ -115,9 +142,9 @@ class Batcher:
             self._pause_ends.cancel()
             self._pause_ends = None
         self._paused = self.paused_for_all = False
-        for lane in (self._writing, self._reading, self._slow):
-            for position, (_, run) in enumerate(lane):
-                lane[position] = (self._deadline(slow=run.slow), run)
+        for lane in self._lanes:
+            for run in lane:
+                run.deadline = self._deadline(slow=run.slow)
         held, self._held = self._held, []
         for resume in held:
             resume()
@@ -132,6 +159,31 @@ class Batcher:
     def pause_left_s(self) -> float:
         """Seconds until the pause is over."""
         return max(0.0, self._pause_ends.when() - self._loop.time()) if self._pause_ends is not None else 0.0
+
+    def poll(self, names: list[Name], then: Callable[[dict[Name, int] | None, float], None]) -> None:
+        """Look up the versions of keys in a storage worker.
+
+        `then` is called on the loop with the versions (0: no such key), or with None if the database can't be asked,
+        and the seconds it took.
+        """
+        found: list[dict[Name, int]] = []
+
+        def work(executor: Executor) -> None:
+            def body(attempt: Attempt) -> dict[Name, int]:
+                return {name: attempt.version_of(*name) for name in names}
+
+            try:
+                found.append(executor.run(Plan(keys=names, values=False), body, self._deadline(slow=False)))
+            except StorageError as error:
+                log.debug("the keys of blocked clients could not be looked up: %s", error)
+
+        def done(job: Job) -> None:
+            self._take_back(job.worker)
+            then(found[0] if found else None, job.elapsed_s)
+            self.wake()
+
+        self._jobs.append(Job(work, done))
+        self.wake()
 
     def stop_workers(self) -> None:
         """Let every worker end after the batch it is at."""
@@ -154,16 +206,20 @@ class Batcher:
 
     def _dispatch(self) -> None:
         self._scheduled = False
-        if not self._paused and self._writing and self._idle:
+        while self._jobs and self._idle:
+            job = self._jobs.popleft()
+            job.worker = self._idle.pop()
+            job.worker.tasks.put(job)
+        if not self._paused and (self._writing or self._contending) and self._idle:
             self._start_writers()
         if not self.paused_for_all:
             reading = [batch for batch in self._flying if not batch.writes and not batch.slow]
             while self._reading and self._idle and len(reading) < READERS and self._may_overlap(reading):
                 reading.append(self._start(self._take(self._reading), writes=False))
             if self._slow and self._idle and self._may_start_slow():
-                deadline, run = self._slow.popleft()
-                self._start([(deadline, run)], writes=run.writes, slow=True, alone=run.alone)
-        if (self._flying or self._writing or self._reading or self._slow) and not self._ticking:
+                run = self._slow.popleft()
+                self._start([run], writes=run.writes, slow=True, alone=run.alone)
+        if (self._flying or any(self._lanes)) and not self._ticking:
             self._ticking = True
             self._loop.call_later(TICK_S, self._tick)
 
@@ -171,19 +227,30 @@ class Batcher:
         writing = [batch for batch in self._flying if batch.writes]
         if any(batch.alone for batch in writing):
             return
-        while self._writing and self._idle and len(writing) < max(1, min(WRITERS, self._workers - 1)):
-            if not self._may_overlap(writing):
+        limit = max(1, min(WRITERS, self._workers - 1))
+        # Where one batch at a time writes, the contended runs and the others take turns.
+        if not self._contended_was_last:
+            self._start_contended(writing, limit)
+        while self._writing and self._idle and len(writing) < limit:
+            if not self._may_overlap([batch for batch in writing if not batch.contended]):
                 return
-            if self._writing[0][1].alone:
-                if writing:
-                    return
-                self._start([self._writing.popleft()], writes=True, alone=True)
+            if self._writing[0].alone:
+                if not writing:
+                    self._start([self._writing.popleft()], writes=True, alone=True)
                 return
-            taken = set().union(*(batch.names for batch in writing)) if writing else frozenset[Name]()
-            runs = self._take(self._writing, taken)
+            runs = self._take(self._writing, _names(writing))
             if not runs:
-                return
+                break
             writing.append(self._start(runs, writes=True))
+        self._start_contended(writing, limit)
+
+    def _start_contended(self, writing: list[Batch], limit: int) -> None:
+        """Start the runs on contended keys as a batch beside those that are `writing`; one such batch at a time."""
+        if not self._contending or not self._idle or len(writing) >= limit or any(batch.contended for batch in writing):
+            return
+        runs = self._take(self._contending, _names(writing))
+        if runs:
+            writing.append(self._start(runs, writes=True, contended=True))
 
     def _may_overlap(self, flying: list[Batch]) -> bool:
         """Whether one more batch may start beside those of its kind that are under way."""
@@ -192,40 +259,46 @@ class Batcher:
         last = flying[-1]
         return last.commands >= MAX_COMMANDS or self._loop.time() - last.started >= OVERLAP_AFTER_S
 
-    def _take(
-        self, lane: deque[tuple[float, Run]], taken: frozenset[Name] | set[Name] = frozenset()
-    ) -> list[tuple[float, Run]]:
+    def _take(self, lane: deque[Run], taken: frozenset[Name] | set[Name] = frozenset()) -> list[Run]:
         """Runs for one batch from the front of a lane; those that touch a key in `taken` stay, in their order."""
-        runs: list[tuple[float, Run]] = []
-        left: list[tuple[float, Run]] = []
+        runs: list[Run] = []
+        left: list[Run] = []
         commands = size = 0
         while lane and commands < MAX_COMMANDS and size < MAX_BYTES:
-            entry = lane.popleft()
-            run = entry[1]
+            run = lane.popleft()
             if run.alone:
-                left.append(entry)
+                left.append(run)
                 break
-            if taken and not (taken.isdisjoint(run.keys) and taken.isdisjoint(run.blind)):
-                left.append(entry)
+            if self._contended and lane is self._writing and not _untouched(run, self._contended.keys()):
+                self._contending.append(run)
+                continue
+            if taken and not _untouched(run, taken):
+                left.append(run)
                 # Who comes after it and wants the same keys must not overtake it.
                 taken = taken.union(run.keys, run.blind)
                 continue
-            runs.append(entry)
+            runs.append(run)
             commands += run.units
             size += run.size
         lane.extendleft(reversed(left))
         return runs
 
     def _start(
-        self, entries: list[tuple[float, Run]], *, writes: bool, slow: bool = False, alone: bool = False
+        self, runs: list[Run], *, writes: bool, slow: bool = False, alone: bool = False, contended: bool = False
     ) -> Batch:
-        runs = [run for _, run in entries]
         names: set[Name] = set()
         if writes:
             for run in runs:
                 names.update(run.keys)
                 names.update(run.blind)
-        batch = Batch(runs, writes, slow, alone, names, min(deadline for deadline, _ in entries), self._done)
+            self._contended_was_last = contended
+        deadline = max(run.deadline for run in runs)
+        batch = Batch(runs, writes, slow, alone, names, deadline, self._done, contended=contended)
+        if writes and not alone and self.waiters:
+            taken = _names([other for other in self._flying if other.writes])
+            batch.waiters, batch.missed = self.waiters.claim(names, taken)
+            for waiter in batch.waiters:
+                names.update(waiter.seen)
         self._flying.append(batch)
         self.batches += 1
         batch.commands = sum([run.units for run in runs])
@@ -237,7 +310,7 @@ class Batcher:
 
     def _may_start_slow(self) -> bool:
         """One slow run at a time, on a worker that the other lanes can spare, if its reply fits among the unsent."""
-        run = self._slow[0][1]
+        run = self._slow[0]
         if any(batch.slow for batch in self._flying) or (self._paused and run.writes):
             return False
         if run.writes:
@@ -259,23 +332,53 @@ class Batcher:
 
     def _done(self, batch: Batch) -> None:
         self._flying.remove(batch)
-        if self._stopped:
-            batch.worker.tasks.put(None)
-        else:
-            self._idle.append(batch.worker)
+        self._take_back(batch.worker)
         self._metrics.tally(batch)
+        if batch.contended or any(run.locked for run in batch.runs):
+            self._note_locks(batch)
         finished = []
         for run in batch.runs:
             if run.answered:
                 continue
             if run.put_back:
                 self._put_back(run)
+            elif run.locked:
+                run.locked = False
+                self._contending.append(run)
             else:
                 finished.append(run)
         for run in finished:
             run.answered = True
-            self._answer(run)
+            if run.blocked is not None:
+                self.waiters.add(run)
+            elif not run.wakes:
+                self._answer(run)
+        if batch.waiters or batch.missed:
+            self.waiters.release(batch.waiters, batch.served, batch.missed)
+        elif batch.alone and batch.writes and self.waiters:
+            # It may have written any key.
+            self.waiters.look_soon()
         self.wake()
+
+    def _take_back(self, worker: Worker) -> None:
+        if self._stopped:
+            worker.tasks.put(None)
+        else:
+            self._idle.append(worker)
+
+    def _note_locks(self, batch: Batch) -> None:
+        """Learn which keys are contended, of a batch whose runs were run apart."""
+        for run in batch.runs:
+            if not run.locked and not run.failures:
+                for name in (*run.keys, *run.blind):
+                    self._contended.pop(name, None)
+        until = time.monotonic() + CONTENDED_S
+        for run in batch.runs:
+            if run.locked:
+                self._contended.update(dict.fromkeys((*run.keys, *run.blind), until))
+        if batch.contended:
+            # Another one waits next time.
+            batch.runs.append(batch.runs.pop(0))
 
     def _put_back(self, run: Run) -> None:
         """Queue a run that reads much in the slow lane; what is too much at one time goes on when this is answered."""
@@ -286,32 +389,34 @@ class Batcher:
             first.part_of = (run, run.fits)
             run = first
         run.slow = True
-        self._slow.append((self._deadline(slow=True), run))
+        run.deadline = self._deadline(slow=True)
+        self._slow.append(run)
 
     def _tick(self) -> None:
         """Answer what ran out of time: queued runs were not applied, running ones may have been."""
         now = time.monotonic()
-        for lane in (self._writing, self._reading, self._slow):
+        for lane in self._lanes:
             paused = self.paused_for_all or (self._paused and lane is not self._reading)
-            if not lane or paused or min(deadline for deadline, _ in lane) > now:
+            if not lane or paused or min(run.deadline for run in lane) > now:
                 continue
-            entries = list(lane)
+            runs = list(lane)
             lane.clear()
-            for deadline, run in entries:
-                if deadline > now:
-                    lane.append((deadline, run))
+            for run in runs:
+                if run.deadline > now:
+                    lane.append(run)
                 else:
                     self._expire(run, not_applied("it waited too long for the database"))
         for batch in self._flying:
-            if batch.deadline + TICK_S <= now and not batch.expired:
-                batch.expired = True
-                for run in batch.runs:
-                    error = indeterminate() if run.writes else not_applied("the database did not answer in time")
-                    if run.watched is not None and not run.answered:
-                        # The worker will yet write what the session watches, so nothing may rely on it any more.
-                        run.session.close_after_reply = True
-                    self._expire(run, error)
-        if self._flying or self._writing or self._reading or self._slow:
+            for run in batch.runs:
+                if run.answered or run.deadline + TICK_S > now:
+                    continue
+                if run.watched is not None:
+                    # The worker will yet write what the session watches, so nothing may rely on it any more.
+                    run.session.close_after_reply = True
+                self._expire(run, indeterminate() if run.writes else not_applied("the database did not answer in time"))
+        if self._contended:
+            self._contended = {name: until for name, until in self._contended.items() if until > now}
+        if self._flying or any(self._lanes):
             self._loop.call_later(TICK_S, self._tick)
         else:
             self._ticking = False
@@ -320,6 +425,8 @@ class Batcher:
         if run.answered:
             return
         run.answered = True
+        if run.wakes:
+            return
         # The worker may still be at the run: it is answered by a copy that only has the error.
         answer = Run(run.session, run.version)
         answer.items, answer.muted, answer.part_of = run.items, run.muted, run.part_of
@@ -327,3 +434,12 @@ class Batcher:
         self._metrics.errors_of(answer)
         answer.encode()
         self._answer(answer)
+
+
+def _names(batches: list[Batch]) -> set[Name]:
+    """All keys of writing batches."""
+    return set().union(*(batch.names for batch in batches))
+
+
+def _untouched(run: Run, names: AbstractSet[Name]) -> bool:
+    return names.isdisjoint(run.keys) and names.isdisjoint(run.blind)

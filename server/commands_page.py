@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import server.commands  # noqa: F401  (declares all commands)
-from server.registry import Command, Is, Way, every
+from server.registry import Command, Is, Way, always, every
 
 _INTRODUCTION = """\
 <!-- Written by `python -m server.commands_page`; change the declarations in server/commands/, not this page. -->
@@ -64,8 +64,8 @@ def _group(group: str, rows: list[Command]) -> Iterator[str]:
 
 def _way(row: Command) -> str:
     words = {Way.LOOP: "loop", Way.UNIT: "unit", Way.SLOW: "slow"}[row.way]
-    if row.alone:
-        words = "alone"
+    if row.alone is not None:
+        words = "alone" if row.alone is always else f"{words} or alone"
     return f"{words}, writes" if row.writes else words
 
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.encoder import encode_parts
 from protocol.parser import RequestParser
+from server.keyspecs import Request
 from server.planning import call, plan
-from server.registry import Request
 from server.run import LoopCall, Run, Transaction
 from server.session import NoReply
 
@@ -102,11 +102,14 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client will send no more. What it sent before is still answered; half a request is forgotten."""
-        self._eof = True
+        self._eof = self.session.input_ended = True
+        if self.session.blocked:
+            # As in Redis, nobody waits for data on behalf of a client that has hung up.
+            return False
         return self._busy or bool(self._queue) or self._unfinished is not None
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._ending = True
+        self._ending = self.session.input_ended = True
         self._queue.clear()
         self._queued_bytes = 0
         self._unfinished = None
@@ -166,8 +169,8 @@ class Connection(asyncio.Protocol):
         """Take no more requests; end the connection when what is being executed is answered."""
         self._queue.clear()
         self._unfinished = None
-        self._eof = True
-        if not self._busy:
+        self._eof = self.session.input_ended = True
+        if not self._busy or self.session.blocked:
             self._end()
 
     def refresh_limits(self) -> None:

@@ -105,7 +105,7 @@ GROUPS = {
     ACCESS: "Who may use the server.",
     CLIENTS: "Limits for clients.",
     LOGGING: "What the program tells and how it ends.",
-    ENCODINGS: "What OBJECT ENCODING tells; the data are rows in any case.",
+    ENCODINGS: "How values are laid out.",
 }
 
 
@@ -197,20 +197,8 @@ HONOURED = (
            locked=PROTECTED),
     _plain("shutdown-timeout", _SECONDS, "10", LOGGING, "Seconds that running commands get to end at shutdown.",
            attribute="shutdown_timeout_s"),
-    _plain("hash-max-listpack-entries", _COUNT, "512", ENCODINGS, "Most fields of a hash called listpack.",
-           aliases=("hash-max-ziplist-entries",)),
-    _plain("hash-max-listpack-value", _MEMORY, "64", ENCODINGS, "Longest field or value of a hash called listpack.",
-           aliases=("hash-max-ziplist-value",)),
-    _plain("list-max-listpack-size", Integer(-(2**31), INT_MAX), "-2", ENCODINGS,
-           "Elements of a list called listpack; -1 to -5 mean 4, 8, 16, 32, 64 KiB instead.",
-           aliases=("list-max-ziplist-size",)),
-    _plain("set-max-intset-entries", _COUNT, "512", ENCODINGS, "Most members of a set called intset."),
-    _plain("set-max-listpack-entries", _COUNT, "128", ENCODINGS, "Most members of a set called listpack."),
-    _plain("set-max-listpack-value", _MEMORY, "64", ENCODINGS, "Longest member of a set called listpack."),
-    _plain("zset-max-listpack-entries", _COUNT, "128", ENCODINGS, "Most members of a sorted set called listpack.",
-           aliases=("zset-max-ziplist-entries",)),
-    _plain("zset-max-listpack-value", _MEMORY, "64", ENCODINGS, "Longest member of a sorted set called listpack.",
-           aliases=("zset-max-ziplist-value",)),
+    _plain("hll-sparse-max-bytes", _MEMORY, "3000", ENCODINGS,
+           "Longest sparse HyperLogLog; longer ones become dense."),
 )  # fmt: skip
 
 
@@ -331,8 +319,15 @@ KNOWN = (
     *_because(
         STRUCTURES,
         _row("activerehashing", _YES_NO, "yes"),
-        _row("hll-sparse-max-bytes", _MEMORY, "3000"),
+        _row("hash-max-listpack-entries", _COUNT, "512", "hash-max-ziplist-entries"),
+        _row("hash-max-listpack-value", _MEMORY, "64", "hash-max-ziplist-value"),
         _row("list-compress-depth", _SMALL, "0"),
+        _row("list-max-listpack-size", Integer(-(2**31), INT_MAX), "-2", "list-max-ziplist-size"),
+        _row("set-max-intset-entries", _COUNT, "512"),
+        _row("set-max-listpack-entries", _COUNT, "128"),
+        _row("set-max-listpack-value", _MEMORY, "64"),
+        _row("zset-max-listpack-entries", _COUNT, "128", "zset-max-ziplist-entries"),
+        _row("zset-max-listpack-value", _MEMORY, "64", "zset-max-ziplist-value"),
         _row("stream-node-max-bytes", _MEMORY, "4096"),
         _row("stream-node-max-entries", _COUNT, "100"),
     ),

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from protocol.errors import CommandError
 from protocol.replies import NULL_ARRAY, Reply
-from server.registry import Command, Request
+from server.keyspecs import Request
+from server.registry import Command
 from server.run import LoopCall, Run, Transaction
-from server.session import Later
+from server.session import Blocked, Later
 from storage.errors import DatabaseReadOnly, Indeterminate, NotApplied, StorageError, Unavailable
 from storage.keyspace import keyspace_of
 from storage.unit import Attempt
 
 
-def execute(run: Run, attempt: Attempt) -> None:
-    """Execute the run's commands in order; the replies are left in the run. May be called again after a roll-back."""
+def execute(run: Run, attempt: Attempt, after: Callable[[], None] | None = None) -> None:
+    """Execute the run's commands in order; the replies are left in the run. May be called again after a roll-back.
+
+    `after` is called behind each command and each EXEC.
+    """
     if run.watched is not None:
         run.session.watched = dict(run.watched)
     if run.failures:
         run.failures = []
     run.delay_s = 0.0
+    run.blocked = None
     hits, misses = attempt.hits, attempt.misses
     run.replies = replies = []
     for item in run.items:
@@ -28,6 +35,9 @@ def execute(run: Run, attempt: Attempt) -> None:
             replies.append(_exec(run, attempt, item))
         else:
             replies.append(None)
+            continue
+        if after is not None:
+            after()
     run.hits, run.misses = attempt.hits - hits, attempt.misses - misses
 
 
@@ -44,6 +54,11 @@ def _call(run: Run, attempt: Attempt, command: Command, request: Request, db: in
                 reply = reply.reply
         else:
             reply = command.handler(keyspace, request)
+        if type(reply) is Blocked:
+            if run.blocks:
+                run.blocked = reply
+                run.seen = {name: attempt.version_of(*name) for name in run.keys}
+            reply = reply.nothing
     except CommandError as error:
         # Without its traceback, which would keep this frame and all that hangs on it alive.
         reply = error.with_traceback(None)

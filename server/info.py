@@ -102,7 +102,7 @@ def _clients(instance: Instance, counts: Counts) -> Fields:
         ("maxclients", instance.settings.maxclients),
         ("client_recent_max_input_buffer", 0),
         ("client_recent_max_output_buffer", 0),
-        ("blocked_clients", 0),
+        ("blocked_clients", len(instance.waiters)),
         ("tracking_clients", 0),
         ("pubsub_clients", 0),
         ("watching_clients", len(watching)),

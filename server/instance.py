@@ -16,6 +16,7 @@ from server.settings import Settings
 
 if TYPE_CHECKING:
     from server.batcher import Batcher
+    from server.blocking import Waiters
     from server.connection import Connection
     from storage.service import Storage
 
@@ -34,6 +35,7 @@ class Instance:
     """The settings, clients and counters of this process."""
 
     batcher: Batcher
+    waiters: Waiters
     storage: Storage
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
@@ -82,6 +84,7 @@ class Instance:
         self.metrics.output_bytes += session.output_bytes
         self.metrics.commands += session.command_count
         self.clients.pop(session.id, None)
+        self.waiters.drop(session)
 
     def database_number(self, data: bytes, otherwise: int | None = None) -> int:
         """The number that SELECT and its like are given. CommandError, or `otherwise`, if there is no such database."""

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from protocol.errors import CommandError
 from protocol.replies import Map, SetOf, Simple
-from server.registry import Command, Is, Keys, Request, find, flag_names
+from server.keyspecs import CountedKeys, FoundKeys, Keys, KeysAfter, KeySpec, Request, legacy_range
+from server.registry import Command, Is, find, flag_names
 from server.syntax import Argument, parse
 
 #: ACL categories in the order of COMMAND INFO.
@@ -56,9 +57,7 @@ def categories(row: Command) -> list[str]:
 
 def describe(row: Command) -> list[object]:
     """The ten elements of COMMAND INFO."""
-    first, last, step = 0, 0, 0
-    if row.keys:
-        first, last, step = row.keys[0].first, row.keys[-1].last, row.keys[0].step
+    first, last, step = legacy_range(row.keys)
     return [
         row.full_name.encode(),
         row.arity,
@@ -114,21 +113,41 @@ def flags_of_key(flags: str) -> SetOf:
     return _words(flags.split())
 
 
-def _specification(keys: Keys) -> Map:
+def _specification(keys: KeySpec) -> Map:
     notes = [(b"notes", keys.notes.encode())] if keys.notes else []
-    last = keys.last - keys.first if keys.last >= 0 else keys.last
+    begin, found = _search(keys)
     return Map([
         *notes,
         (b"flags", _words(keys.flags.split())),
-        (b"begin_search", Map([(b"type", b"index"), (b"spec", Map([(b"index", keys.first)]))])),
-        (
-            b"find_keys",
-            Map([
-                (b"type", b"range"),
-                (b"spec", Map([(b"lastkey", last), (b"keystep", keys.step), (b"limit", 0)])),
-            ]),
-        ),
+        (b"begin_search", _typed(*begin)),
+        (b"find_keys", _typed(*found)),
     ])
+
+
+_Spec = tuple[bytes, list[tuple[bytes, object]]]
+
+
+def _search(keys: KeySpec) -> tuple[_Spec, _Spec]:
+    """How the first key is found, and how the others are from there: a type and its fields each."""
+    match keys:
+        case Keys(first, last, step):
+            return (b"index", [(b"index", first)]), _range(last - first if last >= 0 else last, step, 0)
+        case CountedKeys(at):
+            return (b"index", [(b"index", at)]), (
+                b"keynum", [(b"keynumidx", 0), (b"firstkey", 1), (b"keystep", 1)]
+            )  # fmt: skip
+        case KeysAfter(word, start, last, limit):
+            return (b"keyword", [(b"keyword", word.encode()), (b"startfrom", start)]), _range(last, 1, limit)
+        case FoundKeys():
+            return (b"unknown", []), (b"unknown", [])
+
+
+def _range(last: int, step: int, limit: int) -> _Spec:
+    return b"range", [(b"lastkey", last), (b"keystep", step), (b"limit", limit)]
+
+
+def _typed(kind: bytes, spec: list[tuple[bytes, object]]) -> Map:
+    return Map([(b"type", kind), (b"spec", Map(spec))])
 
 
 def _arguments(row: Command) -> list[Map]:

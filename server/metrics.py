@@ -62,7 +62,7 @@ class Metrics:
         share = batch.elapsed_s * 1_000_000 / (units or 1)
         hits = misses = 0
         for run in runs:
-            if run.put_back:
+            if run.put_back or run.locked:
                 units -= run.units
                 continue
             hits += run.hits

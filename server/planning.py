@@ -12,7 +12,8 @@ from collections import deque
 from protocol.encoder import encode
 from protocol.errors import CommandError, exec_aborted, no_auth
 from protocol.replies import QUEUED, Reply
-from server.registry import Command, Is, Request, find, lookup
+from server.keyspecs import Request
+from server.registry import Command, Is, find, lookup
 from server.run import MAX_BYTES, MAX_COMMANDS, Run
 from server.session import NoReply, Session
 
@@ -59,6 +60,9 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
             if not _on_loop(session, run, command, request):
                 break
         else:
+            if command.blocks is not None and run.items and command.blocks(request):
+                # What comes before it is answered before it waits.
+                break
             queue.popleft()
             session.command_count += 1
             session.last_command = command
@@ -69,7 +73,7 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
             run.add(command, request, session.db)
             if large:
                 run.size += sum(map(len, request))
-        if run.units >= MAX_COMMANDS or run.size >= MAX_BYTES or run.slow:
+        if run.units >= MAX_COMMANDS or run.size >= MAX_BYTES or run.slow or run.blocks:
             break
     return run
 

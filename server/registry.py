@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocol.errors import CommandError, unknown_command, unknown_subcommand, wrong_arity
-
-Request = list[bytes]
+from server.keyspecs import NO_KEYS, Keys, KeySpec, Request
 
 
 class Is(enum.Flag):
@@ -61,36 +60,14 @@ class Way(enum.Enum):
     SLOW = "slow"
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Where the names of keys stand: first and last position (negative: from the end) and step; and what is done to
-    them, in the words of COMMAND INFO's key specifications ("RW access update"). `notes` says why, where it is odd."""
-
-    first: int
-    last: int
-    step: int
-    flags: str = "RO access"
-    notes: str = ""
-
-    def names(self, request: Request) -> list[bytes]:
-        last = self.last if self.last >= 0 else len(request) + self.last
-        return request[self.first : last + 1 : self.step]
+def everything(request: Request, size: int) -> int:
+    """For `reads`: the whole collection is read."""
+    return size
 
 
-NO_KEYS: tuple[Keys, ...] = ()
-
-
-def one_key(flags: str, notes: str = "") -> tuple[Keys, ...]:
-    return (Keys(1, 1, 1, flags, notes),)
-
-
-def all_keys(flags: str) -> tuple[Keys, ...]:
-    return (Keys(1, -1, 1, flags),)
-
-
-def odd_keys(flags: str) -> tuple[Keys, ...]:
-    """Keys that take turns with values."""
-    return (Keys(1, -1, 2, flags),)
+def always(request: Request) -> bool:
+    """For `blocks` and `alone`: any request of this command may have to wait, or touches keys that it does not name."""
+    return True
 
 
 def never(request: Request) -> bool:
@@ -105,7 +82,7 @@ class Command:
     name: str
     arity: int
     flags: Is
-    keys: tuple[Keys, ...]
+    keys: tuple[KeySpec, ...]
     group: str
     since: str
     syntax: str
@@ -120,8 +97,14 @@ class Command:
     whole: Callable[[Request], bool] | None
     #: Whether this request overwrites its keys by short strings, whatever is there.
     blind: Callable[[Request], bool] | None
-    #: Runs alone among writers: it may touch keys that it does not name.
-    alone: bool
+    #: Tells the stores which elements a request will look for, once its key rows are read. Must not raise.
+    wants: Callable[[Any, Request], None] | None
+    #: How many elements a request reads of a collection that has so many; None: few, whatever the size.
+    reads: Callable[[Request, int], int] | None
+    #: Whether this request may have to wait for something; it then runs as the last of its run.
+    blocks: Callable[[Request], bool] | None
+    #: Whether this request runs alone among writers: it may touch keys that it does not name.
+    alone: Callable[[Request], bool] | None
     #: A command of the loop whose reply depends on what came before it, so it waits for that.
     cuts: bool
     complexity: str = ""
@@ -153,7 +136,8 @@ class Command:
         self.on_loop = self.way is Way.LOOP
         self.slow = self.way is Way.SLOW
         self.with_session = self.takes == ("Keyspace", "Session")
-        self.single_key = len(self.keys) == 1 and (self.keys[0].first, self.keys[0].last) == (1, 1)
+        spec = self.keys[0] if len(self.keys) == 1 else None
+        self.single_key = isinstance(spec, Keys) and (spec.first, spec.last) == (1, 1)
 
     def key_names(self, request: Request) -> list[bytes]:
         """The keys that a request names, in the order of its specifications."""
@@ -181,13 +165,16 @@ def command(
     group: str,
     since: str,
     syntax: str = "",
-    keys: tuple[Keys, ...] = NO_KEYS,
+    keys: tuple[KeySpec, ...] = NO_KEYS,
     slow: bool = False,
-    alone: bool = False,
+    alone: Callable[[Request], bool] | None = None,
     cuts: bool = True,
     values: bool = True,
     whole: Callable[[Request], bool] | None = None,
     blind: Callable[[Request], bool] | None = None,
+    wants: Callable[[Any, Request], None] | None = None,
+    reads: Callable[[Request, int], int] | None = None,
+    blocks: Callable[[Request], bool] | None = None,
     complexity: str = "O(1)",
     tips: tuple[str, ...] = (),
     categories: tuple[str, ...] | None = None,
@@ -216,6 +203,9 @@ def command(
             values=values,
             whole=whole,
             blind=blind,
+            wants=wants,
+            reads=reads,
+            blocks=blocks,
             alone=alone,
             cuts=cuts,
             complexity=complexity,
@@ -235,8 +225,8 @@ def container(name: str, *, arity: int = -2, flags: Is = Is.NONE, group: str, si
         Command(
             name=name.lower(), arity=arity, flags=flags, keys=NO_KEYS, group=group, since=since, syntax="",
             summary=summary, handler=_no_subcommand, takes=("Session",), way=Way.LOOP, values=False,
-            whole=None, blind=None,
-            alone=False, cuts=False, complexity="Depends on the subcommand.", categories=(),
+            whole=None, blind=None, wants=None, reads=None, blocks=None,
+            alone=None, cuts=False, complexity="Depends on the subcommand.", categories=(),
         )
     )  # fmt: skip
 
@@ -302,6 +292,7 @@ def _add(row: Command) -> None:
         (Is.WRITE in row.flags and row.way is Way.LOOP, "writes without storage"),
         (bool(row.keys) and row.way is Way.LOOP and row.group != "server", "has keys and no storage"),
         (row.blind is not None and Is.WRITE not in row.flags, "overwrites and does not write"),
+        ((row.blocks is not None) != (Is.BLOCKING in row.flags and bool(row.keys)), "blocks, or not"),
         (row.arity == 0, "has no arity"),
     ]
     for wrong, what in problems:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from protocol.encoder import LARGE, encode, encode_parts
 from protocol.errors import CommandError
-from server.registry import Command, Request
+from protocol.replies import Reply
+from server.keyspecs import Request
+from server.registry import Command
 
 if TYPE_CHECKING:
-    from server.session import Session
+    from server.blocking import Waiter
+    from server.session import Blocked, Session
 
 Name = tuple[int, bytes]
 
@@ -50,9 +53,10 @@ class Run:
 
     # One is made for every request of a client that does not pipeline: hence no dataclass, and few calls.
     __slots__ = (
-        "alone", "answered", "blind", "delay_s", "failures", "fits", "hits", "hold", "items", "keys", "loop_calls",
-        "misses", "muted", "output", "part_of", "put_back", "replies", "session", "size", "slow", "units", "values",
-        "version", "watched", "weight", "whole", "writes",
+        "alone", "answered", "blind", "blocked", "blocks", "deadline", "delay_s", "elements", "failures", "fits",
+        "hits", "hold", "items", "keys", "locked", "loop_calls", "misses", "muted", "output", "part_of", "put_back",
+        "replies", "seen", "session", "size", "slow", "units", "values", "version", "wakes", "wants", "watched",
+        "weight", "whole", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, version: int) -> None:
@@ -68,6 +72,16 @@ class Run:
         self.values = False
         #: Some command reads values whole, not just what fits into a row or a few chunks.
         self.whole = False
+        #: Some command looks at elements of collections; of some it is known which, once the key rows are read.
+        self.elements = False
+        self.wants = False
+        #: Its one command may have to wait, and then: what it waits for.
+        self.blocks = False
+        self.blocked: Blocked | None = None
+        #: The versions of its keys when it found nothing.
+        self.seen: dict[Name, int] = {}
+        #: It has no commands and is answered to nobody: it lets those be served who wait for its keys.
+        self.wakes = False
         #: The keys named, those of them that are overwritten blindly, those whose absence matters.
         self.keys: list[Name] = []
         self.blind: list[Name] = []
@@ -94,7 +108,30 @@ class Run:
         self.replies: list[Any] = []
         self.output: list[bytes] = []
         self.put_back = False
+        #: It wants a row that another transaction holds locked, and was not executed.
+        self.locked = False
         self.answered = False
+        #: When the client is told that it takes too long, on the monotonic clock.
+        self.deadline = 0.0
+
+    @classmethod
+    def waking(cls, session: Session, names: list[Name]) -> Run:
+        """A run that only lets those be served who wait for some keys."""
+        run = cls(session, 2)
+        run.wakes = run.writes = True
+        run.keys = names
+        return run
+
+    def replace(self, request: Request) -> None:
+        """Let its one command go on with another request."""
+        item = self.items[0]
+        assert type(item) is tuple
+        self.items[0] = (item[0], request, item[2])
+
+    def conclude(self, reply: Reply) -> None:
+        """Answer its one command with this."""
+        self.replies = [reply]
+        self.encode()
 
     def add(self, command: Command, request: Request, db: int) -> None:
         """Append a command that needs the unit."""
@@ -122,6 +159,13 @@ class Run:
             self.values = True
             if command.whole is None or command.whole(request):
                 self.whole = True
+        if command.wants is not None:
+            self.elements = self.wants = True
+        elif command.reads is not None:
+            self.elements = True
+        if command.blocks is not None and not together and command.blocks(request):
+            # Who looks and then waits must not miss a write in between: only writers keep each other off.
+            self.blocks = self.writes = True
         if command.single_key:
             name = (db, request[1])
             if command.blind is not None and command.blind(request):
@@ -137,7 +181,7 @@ class Run:
             else:
                 self.keys += names
                 self.hold += names
-            if command.alone:
+            if command.alone is not None and command.alone(request):
                 self.alone = True
         if command.slow:
             self.slow = True
@@ -203,12 +247,23 @@ class Batch:
     alone: bool
     #: Every (database number, name) of a writing batch; no other writing batch may have one of them meanwhile.
     names: set[Name]
+    #: The latest of its runs' deadlines.
     deadline: float
     done: Callable[[Batch], None]
-    expired: bool = False
+    #: Blocked clients that it may feed, those that it has fed, and keys whose waiters must be looked at after it.
+    waiters: list[Waiter] = field(default_factory=list)
+    served: set[Waiter] = field(default_factory=set)
+    missed: set[Name] = field(default_factory=set)
+    #: Its runs have met locked rows before: each has a unit of its own.
+    contended: bool = False
     worker: Any = None
     commands: int = 0
     #: When it went to the worker, on the loop's clock.
     started: float = 0.0
     #: How long the worker had it, in seconds.
     elapsed_s: float = 0.0
+
+    @property
+    def shared(self) -> bool:
+        """Its runs can be run apart from each other: none that has to wait for a lock may keep the others waiting."""
+        return self.writes and not self.slow and not self.alone

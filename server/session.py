@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import CommandError
 from protocol.replies import Reply
-from server.registry import Command, Request
+from server.keyspecs import Request
+from server.registry import Command
 
 if TYPE_CHECKING:
     from server.instance import Instance
@@ -22,6 +23,19 @@ class Later:
 
     seconds: float
     reply: Reply
+
+
+@dataclass(slots=True)
+class Blocked:
+    """What a handler returns that has nothing to give yet: the client waits until one of the command's keys changes.
+
+    Then the command runs again, as `request` if that is given.  After `timeout_ms` (0: never) the reply is a null
+    array; where nobody may wait (in a transaction) it is `nothing`.
+    """
+
+    timeout_ms: int
+    nothing: Reply
+    request: Request | None = None
 
 
 class NoReply:
@@ -37,12 +51,14 @@ class Session:
     __slots__ = (
         "address",
         "authenticated",
+        "blocked",
         "close_after_reply",
         "command_count",
         "created_at",
         "db",
         "id",
         "input_bytes",
+        "input_ended",
         "instance",
         "last_active",
         "last_command",
@@ -59,7 +75,6 @@ class Session:
         "queued",
         "reply_mode",
         "server_kill",
-        "unblock",
         "unix",
         "user",
         "version",
@@ -91,6 +106,10 @@ class Session:
         self.reply_mode = "on"
         self.no_evict = False
         self.no_touch = False
+        #: It waits for data, see server/blocking.py.
+        self.blocked = False
+        #: The client will send no more, so it is not worth waiting for anything on its behalf.
+        self.input_ended = False
         self.close_after_reply = False
         self.input_bytes = 0
         self.output_bytes = 0
@@ -98,7 +117,6 @@ class Session:
         self.pending_input: Callable[[], int] = lambda: 0
         self.pending_output: Callable[[], int] = lambda: 0
         self.server_kill: Callable[[], None] = lambda: None
-        self.unblock: Callable[[bool], bool] = lambda with_error: False
 
     def reset(self) -> None:
         """Back to what a new connection is, except for its number and its protocol's bytes (RESET)."""
@@ -125,6 +143,8 @@ class Session:
         letters = ""
         if self.queued is not None:
             letters += "x"
+        if self.blocked:
+            letters += "b"
         if self.unix:
             letters += "U"
         if self.close_after_reply:

@@ -72,14 +72,7 @@ class Settings:
     dir: str
     shutdown_timeout_s: int
 
-    hash_max_listpack_entries: int
-    hash_max_listpack_value: int
-    list_max_listpack_size: int
-    set_max_intset_entries: int
-    set_max_listpack_entries: int
-    set_max_listpack_value: int
-    zset_max_listpack_entries: int
-    zset_max_listpack_value: int
+    hll_sparse_max_bytes: int
 
     def __init__(self) -> None:
         self.config_path: Path | None = None

@@ -24,7 +24,7 @@ _INTEGERS = frozenset(
     }
 )  # fmt: skip
 _TIMES = frozenset({"unix-time-seconds", "unix-time-milliseconds"})
-_KEYS = re.compile(r"key[0-9]?|newkey|source|destination")
+_KEYS = re.compile(r"key[0-9]?|newkey|source|sourcekey|destination|destkey")
 
 
 @dataclass

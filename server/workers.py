@@ -12,17 +12,23 @@ from queue import SimpleQueue
 from typing import Any
 
 from protocol.errors import CommandError
+from server.blocking import Waiter
 from server.dispatch import execute, reply_to
 from server.registry import Command
 from server.run import Batch, Run, Transaction
-from storage.errors import Indeterminate, NotApplied, StorageError, Unavailable
-from storage.execution import Executor, Plan
+from server.serving import Serving
+from storage.errors import Indeterminate, LockWait, NotApplied, StorageError, Unavailable
+from storage.execution import Executor, Patience, Plan
+from storage.keyspace import keyspace_of
 from storage.unit import Attempt, Type
 
 log = logging.getLogger("rowdis.worker")
 
 #: A run that would read more than this many bytes of large values is put back for the slow lane.
 HEAVY = 1024 * 1024
+#: So does one that would read more elements than this, and each counts for so many bytes.
+MANY = 1000
+ELEMENT = 64
 #: So many bytes of large values are read at one time, or one command's.
 PART = 4 * 1024 * 1024
 
@@ -32,12 +38,12 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._done: deque[Batch] = deque()
+        self._done: deque[Batch | Job] = deque()
         self._awake = False
 
-    def put(self, batch: Batch) -> None:
+    def put(self, task: Batch | Job) -> None:
         """Called by workers."""
-        self._done.append(batch)
+        self._done.append(task)
         # A wake-up too many is harmless, and one too few impossible: the loop clears the mark before it empties.
         if not self._awake:
             self._awake = True
@@ -46,8 +52,18 @@ class Outbox:
     def _empty(self) -> None:
         self._awake = False
         while self._done:
-            batch = self._done.popleft()
-            batch.done(batch)
+            task = self._done.popleft()
+            task.done(task)  # type: ignore[arg-type]  # each knows its own kind
+
+
+class Job:
+    """Something else than commands that a storage worker does: `work(executor)`, then `done(job)` on the loop."""
+
+    def __init__(self, work: Callable[[Executor], None], done: Callable[[Job], None]) -> None:
+        self.work = work
+        self.done = done
+        self.worker: Worker
+        self.elapsed_s = 0.0
 
 
 class Worker(threading.Thread):
@@ -56,40 +72,88 @@ class Worker(threading.Thread):
     def __init__(self, number: int, executor: Executor, outbox: Outbox) -> None:
         super().__init__(name=f"storage-{number}", daemon=True)
         self.executor = executor
-        self.tasks: SimpleQueue[Batch | None] = SimpleQueue()
+        self.tasks: SimpleQueue[Batch | Job | None] = SimpleQueue()
         self._outbox = outbox
 
     def run(self) -> None:
-        while (batch := self.tasks.get()) is not None:
+        while (task := self.tasks.get()) is not None:
             start = time.perf_counter()
             try:
-                self._run_batch(batch)
+                if isinstance(task, Job):
+                    task.work(self.executor)
+                else:
+                    self._run_batch(task)
             finally:
-                batch.elapsed_s = time.perf_counter() - start
-                self._outbox.put(batch)
+                task.elapsed_s = time.perf_counter() - start
+                self._outbox.put(task)
             # Nothing of a batch is kept while waiting for the next.
-            del batch
+            del task
         self.executor.close()
 
     def _run_batch(self, batch: Batch) -> None:
-        runs = batch.runs
+        if batch.contended:
+            self._apart(batch)
+        else:
+            patience = Patience.BRIEF if batch.shared else Patience.STEADY
+            try:
+                self._together(batch.runs, batch.slow, batch.deadline, patience, batch)
+            except LockWait:
+                self._apart(batch)
+        for run in batch.runs:
+            # Replies that the loop has a part in are encoded there.
+            if not run.put_back and not run.locked and not run.loop_calls:
+                _encode(run)
+
+    def _together(
+        self, runs: list[Run], slow: bool, deadline: float, patience: Patience, feeding: Batch | None = None
+    ) -> None:
+        """Run all in one unit; raises nothing but LockWait, after which none of them was applied.
+
+        If it is the unit of a whole batch, that is `feeding`, and blocked clients are served.
+        """
+        plan = plan_of(runs)
+        plan.patience = patience
+        waiters = feeding.waiters if feeding is not None else []
+        for waiter in waiters:
+            plan.keys += waiter.seen
         try:
-            self.executor.run(plan_of(runs), body_of(runs, batch.slow), batch.deadline)
+            serving = self.executor.run(plan, body_of(runs, slow, waiters), deadline)
+            if serving is not None and feeding is not None:
+                serving.note()
+                feeding.served = serving.served
+                for waiter in serving.served:
+                    _encode(waiter.run)
+        except LockWait:
+            raise
         except (NotApplied, Unavailable, Indeterminate) as error:
             _fail(runs, error)
         except Exception as error:
             if len(runs) == 1 and runs[0].units == 1:
                 _fail(runs, error)
             else:
-                self._one_by_one(batch)
-        for run in runs:
-            # Replies that the loop has a part in are encoded there.
-            if not run.put_back and not run.loop_calls:
-                _encode(run)
+                self._one_by_one(runs)
 
-    def _one_by_one(self, batch: Batch) -> None:
+    def _apart(self, batch: Batch) -> None:
+        """Run each run in a unit of its own, so that none waits for a row that another wants and somebody holds locked.
+
+        Whoever meets a lock goes back to the batcher.  Only the first of runs that are known to have met one waits.
+        """
+        for position, run in enumerate(batch.runs):
+            if time.monotonic() >= run.deadline:
+                _fail([run], NotApplied("another transaction held a lock for too long"))
+                continue
+            patience = Patience.BRIEF if batch.contended and position == 0 else Patience.NONE
+            try:
+                self._together([run], batch.slow, run.deadline, patience)
+            except LockWait:
+                run.locked = True
+                if run.watched is not None:
+                    # The try that failed may have got as far as an EXEC, which forgets the watches.
+                    run.session.watched = dict(run.watched)
+
+    def _one_by_one(self, runs: list[Run]) -> None:
         """Run every command in a unit of its own, so that only the guilty one gets the error."""
-        for run in batch.runs:
+        for run in runs:
             run.put_back = False
             if run.watched is not None:
                 # The try that failed may have got as far as an EXEC, which forgets the watches.
@@ -109,7 +173,7 @@ class Worker(threading.Thread):
                     single.add(*item)
                 single.watched = run.session.watched if run.watched is not None else None
                 try:
-                    self.executor.run(plan_of([single]), body_of([single], True), batch.deadline)
+                    self.executor.run(plan_of([single]), body_of([single], True), run.deadline)
                 except Exception as error:
                     _fail([single], error)
                 replies += single.replies
@@ -121,11 +185,15 @@ class Worker(threading.Thread):
             run.hits, run.misses = hits, misses
 
 
-def body_of(runs: list[Run], slow: bool) -> Callable[[Attempt], None]:
-    """What the unit does between its reads and its commit."""
+def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) -> Callable[[Attempt], Serving | None]:
+    """What the unit does between its reads and its commit; it gives what was done for blocked clients."""
 
-    def body(attempt: Attempt) -> None:
+    def body(attempt: Attempt) -> Serving | None:
         together = 0
+        serving = Serving(waiters, attempt, execute) if waiters else None
+        after = serving.look if serving is not None else None
+        if any(run.wants for run in runs):
+            _prefetch(runs, attempt)
         for run in runs:
             # An earlier try may have found large values that are gone now.
             run.put_back = False
@@ -135,16 +203,34 @@ def body_of(runs: list[Run], slow: bool) -> Callable[[Attempt], None]:
                 if run.put_back:
                     continue
                 together += total
-            execute(run, attempt)
+            if run.wakes:
+                if serving is not None:
+                    serving.look_again(run.keys)
+            else:
+                execute(run, attempt, after)
+        return serving
 
     return body
+
+
+def _prefetch(runs: list[Run], attempt: Attempt) -> None:
+    """Let the stores read at once what all the commands are going to look for."""
+    for run in runs:
+        if run.wants:
+            for item in run.items:
+                if isinstance(item, bytes):
+                    continue
+                for command, request, db in item.commands if isinstance(item, Transaction) else (item,):
+                    if command.wants is not None:
+                        command.wants(keyspace_of(attempt, db), request)
+    attempt.prefetch()
 
 
 def plan_of(runs: list[Run]) -> Plan:
     """The keys and wishes of all runs as one plan."""
     if len(runs) == 1:
         run = runs[0]
-        plan = Plan(run.writes, run.keys, run.blind, values=run.values)
+        plan = Plan(run.writes, run.keys, run.blind, values=run.values, snapshot=run.elements)
     else:
         plan = Plan()
         for run in runs:
@@ -152,6 +238,7 @@ def plan_of(runs: list[Run]) -> Plan:
             plan.blind += run.blind
             plan.writes |= run.writes
             plan.values |= run.values
+            plan.snapshot |= run.elements
     if plan.blind and plan.keys:
         read = set(plan.keys)
         plan.blind = [name for name in plan.blind if name not in read]
@@ -165,9 +252,12 @@ def plan_of(runs: list[Run]) -> Plan:
 def _weigh(run: Run, attempt: Attempt) -> int:
     """Bytes of large values that the run's commands read whole; how many of its items go first is left in the run."""
     run.weight = run.fits = 0
-    if not run.whole:
+    if not run.whole and not run.elements:
         return 0
-    sizes = {(row.space, row.name): row.size for row in attempt.large if row.type == Type.STRING}
+    sizes: dict[tuple[int, bytes], int] = {}
+    counts: dict[tuple[int, bytes], int] = {}
+    for row in attempt.large:
+        (sizes if row.type == Type.STRING else counts)[row.space, row.name] = row.size
     spaces = attempt.map.spaces
     total = 0
     for position, item in enumerate(run.items):
@@ -176,6 +266,10 @@ def _weigh(run: Run, attempt: Attempt) -> int:
             for command, request, db in commands:
                 if command.values and (command.whole is None or command.whole(request)):
                     total += sum(sizes.get((spaces[db], name), 0) for name in command.key_names(request))
+                if command.reads is not None and counts:
+                    for name in command.key_names(request):
+                        count = command.reads(request, counts.get((spaces[db], name), 0))
+                        total += HEAVY + count * ELEMENT if count > MANY else 0
         if total <= PART or not run.fits:
             run.fits, run.weight = position + 1, total
     return total

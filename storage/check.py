@@ -2,7 +2,7 @@
 
 It may run beside live servers.  What one row tells is judged as it is read, since a row is read in one state; what
 needs several rows is only suspected at first, and then looked at again where nobody can be in between: under the key's
-lock, or in one snapshot.  `storage/check_keys.py` judges rows of keys.
+lock, or in one snapshot.  `storage/check_keys.py` judges rows of keys, `storage/check_collections.py` their elements.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from functools import partial
 from typing import TypeVar
 
 from storage import schema
+from storage.check_collections import collection_problems, in_order
 from storage.check_keys import COLUMNS, LOCKED, KeyRecord, Problem, chunk_problems, key_problems
 from storage.connection import Arguments, Connection, Row
 from storage.database import Database
 from storage.dialect import BEGIN_SNAPSHOT, NOW_MS
 from storage.errors import Conflict, SchemaError
-from storage.housekeeping import ELEMENT_TABLES, HEARTBEAT_EVERY_S
+from storage.housekeeping import HEARTBEAT_EVERY_S
+from storage.owned import ELEMENTS, OWNED_TABLES
 from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, Type
 
 T = TypeVar("T")
@@ -44,6 +46,8 @@ _OWNERS = (
     f"{PAGE}"
 )
 _ELEMENTS = f"SELECT DISTINCT key_id FROM {{table}} WHERE key_id>%s ORDER BY key_id LIMIT {PAGE}"
+_INNER = f"SELECT DISTINCT {{owns}} FROM {{table}} WHERE {{owns}}>%s ORDER BY {{owns}} LIMIT {PAGE}"
+_OWNING = "SELECT {owns} FROM {table} WHERE {owns}=%s LIMIT 1"
 _ANY_ELEMENT = "SELECT key_id FROM {table} WHERE key_id=%s LIMIT 1"
 _GARBAGE = f"SELECT kind, id FROM rowdis_garbage WHERE kind>%s OR (kind=%s AND id>%s) ORDER BY kind, id LIMIT {PAGE}"
 _IS_GARBAGE = "SELECT id FROM rowdis_garbage WHERE kind=%s AND id=%s"
@@ -147,11 +151,12 @@ class _Check:
         # is new in between is not among them.
         elements = self._gather_elements()
         owned = self._walk_keys()
+        inner = self._gather_inner()
         garbage = self._gather_garbage()
-        self._check_ownership(elements, owned, garbage)
+        self._check_ownership(elements, owned, inner, garbage)
         self._check_spaces()
         self._check_workers()
-        self._check_numbers(max(elements.highest, owned.highest, garbage.highest, self._highest_version))
+        self._check_numbers(max(elements.highest, owned.highest, inner.highest, garbage.highest, self._highest_version))
         findings = [finding for kind in self._findings.values() for finding in kind]
         return findings + [Finding(f"and {count} more: {kind}") for kind, count in self._untold.items()]
 
@@ -205,20 +210,29 @@ class _Check:
             digest = b""
             while rows := self._fetch(_KEYS, (space, digest)):
                 digest = rows[-1][1]
-                for row in rows:
-                    record = KeyRecord(*row)
+                records = [KeyRecord(*row) for row in rows]
+                healthy = self._healthy(records) if space in live else set()
+                for record in records:
                     for number in (record.key_id, record.orphan):
                         if number:
                             owned.add(number)
                     self._highest_version = max(self._highest_version, record.version)
                     if space in live:
-                        self._judge(record, live[space])
+                        self._judge(record, live[space], healthy)
         owned.sort()
         return owned
 
-    def _judge(self, record: KeyRecord, db: int) -> None:
+    def _healthy(self, records: list[KeyRecord]) -> set[int]:
+        """The ids of collections among these that need no look of their own."""
+        collections = [record for record in records if record.key_id and Type.STRING < record.type <= Type.STREAM]
+        if not collections:
+            return set()
+        with self._database.session() as connection:
+            return in_order(collections, connection, self._sql)
+
+    def _judge(self, record: KeyRecord, db: int, healthy: set[int]) -> None:
         suspicious = bool(key_problems(record))
-        if record.key_id and not suspicious:
+        if record.key_id and not suspicious and record.key_id not in healthy:
             with self._database.session() as connection:
                 suspicious = bool(self._problems(record, connection))
         if suspicious:
@@ -230,8 +244,12 @@ class _Check:
 
     def _problems(self, record: KeyRecord, connection: Connection) -> list[Problem]:
         problems = key_problems(record)
-        if record.key_id and record.type == Type.STRING and record.size >= 0:
+        if not record.key_id or record.size < 0:
+            return problems
+        if record.type == Type.STRING:
             problems += chunk_problems(record, connection, self._sql)
+        elif record.type in ELEMENTS:
+            problems += collection_problems(record, connection, self._sql)
         return problems
 
     def _look_again(self, record: KeyRecord, connection: Connection) -> list[tuple[Problem, str | None]]:
@@ -247,9 +265,9 @@ class _Check:
 
     def _gather_elements(self) -> _Ids:
         found = _Ids()
-        for table, _ in ELEMENT_TABLES:
+        for table in OWNED_TABLES:
             last = -(2**63)
-            while rows := self._fetch(_ELEMENTS.replace("{table}", table), (last,)):
+            while rows := self._fetch(_ELEMENTS.replace("{table}", table.name), (last,)):
                 last = rows[-1][0]
                 for (key_id,) in rows:
                     found.add(key_id)
@@ -288,10 +306,37 @@ class _Check:
         if found is not None:
             self._tell("garbage", f"space {space} of db {found[0]} is in use and about to be deleted", found[1])
 
-    def _check_ownership(self, elements: _Ids, owned: _Ids, garbage: _Ids) -> None:
-        """Every element belongs to a key or is garbage, not both, and to one key only."""
-        stray = {number for number in elements.numbers if number not in owned and number not in garbage}
-        doomed = {number for number in garbage.numbers if number in owned}
+    def _gather_inner(self) -> _Ids:
+        """The ids that rows of elements own: chunks of what is long, consumers and pending entries of groups."""
+        found = _Ids()
+        for table in OWNED_TABLES:
+            for column in table.owns:
+                template = _INNER.replace("{table}", table.name).replace("{owns}", column)
+                last = 0
+                while rows := self._fetch(template, (last,)):
+                    last = rows[-1][0]
+                    for (number,) in rows:
+                        found.add(number)
+        found.sort()
+        return found
+
+    def _is_owned_by_a_row(self, connection: Connection, number: int) -> bool:
+        return any(
+            connection.fetch(self._sql(_OWNING.replace("{table}", table.name).replace("{owns}", column)), (number,))
+            for table in OWNED_TABLES
+            for column in table.owns
+        )
+
+    def _drop_garbage(self, number: int, connection: Connection) -> None:
+        connection.fetch(self._sql(_DROP_GARBAGE), (GARBAGE_KEY, number))
+
+    def _check_ownership(self, elements: _Ids, owned: _Ids, inner: _Ids, garbage: _Ids) -> None:
+        """Everything filed under an id belongs to a key, or to a row of a key's, or is garbage, and to one key only."""
+        stray = {
+            number for number in elements.numbers
+            if number not in owned and number not in inner and number not in garbage
+        }  # fmt: skip
+        doomed = {number for number in garbage.numbers if number in owned or number in inner}
         shared = set(owned.repeated())
         if not stray and not doomed and not shared:
             return
@@ -303,9 +348,11 @@ class _Check:
             }  # fmt: skip
             stray = {
                 number for number in stray - owners.keys() - garbage_now
-                if any(connection.fetch(self._sql(_ANY_ELEMENT.replace("{table}", table)), (number,))
-                       for table, _ in ELEMENT_TABLES)
+                if any(connection.fetch(self._sql(_ANY_ELEMENT.replace("{table}", table.name)), (number,))
+                       for table in OWNED_TABLES)
+                and not self._is_owned_by_a_row(connection, number)
             }  # fmt: skip
+            hanging = {number for number in doomed & garbage_now if self._is_owned_by_a_row(connection, number)}
         for number in sorted(stray):
             done = None
             if self._repair:
@@ -314,6 +361,12 @@ class _Check:
             self._tell("elements without a key", f"elements of id {number} belong to no key", done)
         for number in sorted(doomed & garbage_now & owners.keys()):
             self._save_from_reaper(number, owners[number])
+        for number in sorted(hanging):
+            done = None
+            if self._repair:
+                self._locked(partial(self._drop_garbage, number))
+                done = "taken off the list of garbage"
+            self._tell("garbage", f"the rows of id {number} are garbage and belong to an element or group", done)
         for number in sorted(shared):
             if len(owners.get(number, ())) > 1:
                 self._tell("shared elements", f"the elements of id {number} belong to {len(owners[number])} keys")

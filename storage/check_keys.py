@@ -1,6 +1,7 @@
 """What is wrong with one key: its row by itself, and a long string's row against its chunks.
 
-Pure judgement, and repairs that run while the row is locked; walking through the tables is `storage/check.py`'s.
+Pure judgement, and repairs that run while the row is locked; walking through the tables is `storage/check.py`'s, and
+collections are judged by `storage/check_collections.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from storage.unit import Type
 
 COLUMNS = (
     "space, digest, LEFT(name,100), key_id, type, version, expire_at, size, LENGTH(value), orphan, "
-    "digest=LEFT(UNHEX(SHA2(name,256)),16)"
+    "digest=LEFT(UNHEX(SHA2(name,256)),16), IF(type=1,NULL,value)"
 )
 LOCKED = f"SELECT {COLUMNS} FROM rowdis_key WHERE space=%s AND digest=%s FOR UPDATE"
 
@@ -35,7 +36,7 @@ Sql = Callable[[str], str]
 
 
 class KeyRecord(NamedTuple):
-    """A row of rowdis_key without its value; the fields are COLUMNS."""
+    """A row of rowdis_key without the value of a string; the fields are COLUMNS."""
 
     space: int
     digest: bytes
@@ -48,6 +49,8 @@ class KeyRecord(NamedTuple):
     length: int | None
     orphan: int
     digest_right: int
+    #: What a collection's row notes about its elements.
+    state: bytes | None = None
 
     @property
     def place(self) -> tuple[int, bytes]:
@@ -85,8 +88,10 @@ def key_problems(key: KeyRecord) -> list[Problem]:
         problems.append(Problem("sizes", f"the size is {key.size}"))
     elif key.type == Type.STRING:
         problems += _string_problems(key)
-    elif key.size == 0:
+    elif key.size == 0 and key.type != Type.STREAM:
         problems.append(Problem("sizes", "it is empty, and empty keys are deleted"))
+    elif key.key_id == 0:
+        problems.append(Problem("values", "there is no id for its elements"))
     if key.version <= 0 and key.type in list(Type):
         problems.append(Problem("versions", f"the version is {key.version}, which WATCH takes for an absent key"))
     return problems
@@ -98,7 +103,7 @@ def _string_problems(key: KeyRecord) -> Iterator[Problem]:
             yield Problem("values", "the value is missing")
         elif key.length != key.size:
             yield Problem("sizes", f"the size is {key.size}, and the value has {key.length} bytes",
-                          lambda connection, sql: _set_size(connection, sql, key))
+                          set_size(key, key.length))
     elif key.length is not None:
         yield Problem("values", f"there are {key.length} bytes in the row although the value is in chunks",
                       lambda connection, sql: _clear_value(connection, sql, key))
@@ -148,9 +153,12 @@ def _move(connection: Connection, sql: Sql, key: KeyRecord) -> str | None:
     return "moved to its place"
 
 
-def _set_size(connection: Connection, sql: Sql, key: KeyRecord) -> str:
-    connection.fetch(sql(_SET_SIZE), (key.length, *key.place))
-    return f"size set to {key.length}"
+def set_size(key: KeyRecord, size: int) -> Callable[[Connection, Sql], str]:
+    def repair(connection: Connection, sql: Sql) -> str:
+        connection.fetch(sql(_SET_SIZE), (size, *key.place))
+        return f"size set to {size}"
+
+    return repair
 
 
 def _clear_value(connection: Connection, sql: Sql, key: KeyRecord) -> str:

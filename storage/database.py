@@ -27,6 +27,7 @@ from storage.errors import (
     DatabaseReadOnly,
     Duplicate,
     GuardFailed,
+    LockWait,
     LostConnection,
     StorageError,
     Unavailable,
@@ -40,8 +41,10 @@ PING_AFTER_S = 5.0
 
 _LOST = frozenset({0, 1053, 5066, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
 _UNREACHABLE = frozenset({1040, 1042, 1129, 1203, 1226, 2002, 2003, 2005})
-#: Deadlock, lock wait, record changed since snapshot; OceanBase's codes for "try again".
-_CONFLICT = frozenset({1205, 1213, 1020, 3058, 3572, 4012, 4038, 4138, 5179, 6002, 6003, 6004, 6005, 6213, 6224, 6235})
+#: A lock was waited for in vain, or not given at once to a statement with NOWAIT; OceanBase's codes for the same.
+_LOCK_WAIT = frozenset({1205, 3572, 6003, 6004})
+#: Deadlock, record changed since snapshot; OceanBase's codes for "try again".
+_CONFLICT = frozenset({1213, 1020, 3058, 4012, 4038, 4138, 5179, 6002, 6005, 6213, 6224, 6235})
 _READ_ONLY = frozenset({1290, 1836, 1792, 3989})
 _TIMED_OUT = frozenset({1317, 1969, 3024})
 
@@ -314,6 +317,8 @@ def _meaning(error: Exception, connection: Connection | None) -> StorageError:
         return Duplicate("a row with this key exists", number, statement)
     if number == 1048:
         return GuardFailed("a guard found the world changed", number, statement)
+    if number in _LOCK_WAIT:
+        return LockWait("another transaction holds a lock that is needed", number, statement)
     if number in _CONFLICT or number in _TIMED_OUT:
         return Conflict("the database asks to try again", number, statement)
     if number in _READ_ONLY:

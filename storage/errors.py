@@ -57,6 +57,10 @@ class Conflict(StorageError):
     """Another transaction was in the way (deadlock, lock wait, time-out of a statement): run again from the reads."""
 
 
+class LockWait(Conflict):
+    """Another transaction held the lock of a row for longer than this one waits for it."""
+
+
 class Duplicate(Conflict):
     """An INSERT met a row with its primary key."""
 

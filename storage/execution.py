@@ -9,6 +9,7 @@ still runs, success that it was not, and now can not be any more, because a late
 from __future__ import annotations
 
 import contextlib
+import enum
 import logging
 import random
 import threading
@@ -28,6 +29,7 @@ from storage.errors import (
     Duplicate,
     GuardFailed,
     Indeterminate,
+    LockWait,
     LostConnection,
     NotApplied,
     StorageError,
@@ -69,6 +71,17 @@ UNMARK_EVERY = 64
 KILL_EVERY_S = 0.5
 
 
+class Patience(enum.Enum):
+    """What a unit that writes does about a row which another transaction holds locked."""
+
+    #: Wait for it, and try again until the deadline.
+    STEADY = "steady"
+    #: Wait for it once, as long as the database lets one statement wait; then LockWait.
+    BRIEF = "brief"
+    #: Do not wait: LockWait at once. (Only key rows can be asked for so; whatever else is locked is waited for once.)
+    NONE = "none"
+
+
 @dataclass(slots=True)
 class Plan:
     """What a unit says about itself before it runs; keys are (database number, name)."""
@@ -84,6 +97,7 @@ class Plan:
     values: bool = True
     #: It is certain that one SELECT by key will not do.
     snapshot: bool = False
+    patience: Patience = Patience.STEADY
 
 
 @dataclass(slots=True)
@@ -130,7 +144,8 @@ class Executor:
         """What `body` returns for the attempt that was committed.
 
         `deadline` is on the monotonic clock.  Raises NotApplied when it passed, or what made it hopeless; Indeterminate
-        when the program stops before a lost COMMIT could be settled; anything that `body` raises, after a roll-back.
+        when the program stops before a lost COMMIT could be settled; LockWait, after a roll-back, if the plan's
+        patience is at its end before the deadline; anything that `body` raises, after a roll-back.
         """
         self.counters.units += 1
         if plan.writes:
@@ -292,6 +307,8 @@ class _WritingUnit(Generic[T]):
                 if isinstance(error, Duplicate) and error.statement == self._sql(_MARK):
                     return self._settle()
                 executor.recover(error)
+                if isinstance(error, LockWait) and self._is_passed_on(error):
+                    raise
                 self._wait(error)
             except Exception:
                 if not self._unsettled:
@@ -307,10 +324,13 @@ class _WritingUnit(Generic[T]):
         try:
             with self._database.session() as connection, self._database.atomic():
                 attempt = executor.attempt(connection, Mode.WRITE)
+                attempt.nowait = self._plan.patience is Patience.NONE
                 executor.mark(connection, self._number, self._tries)
+                # An INSERT can't but wait, so where that is not wanted, what it would overwrite is locked before.
+                blind = () if self._touched or attempt.nowait else self._plan.blind
                 attempt.begin(
-                    [*self._plan.keys, *self._touched],
-                    blind=self._plan.blind if not self._touched else (),
+                    [*self._plan.keys, *self._touched, *(self._plan.blind if attempt.nowait else ())],
+                    blind=blind,
                     hold=self._plan.hold,
                     values_wanted=self._plan.values,
                 )
@@ -333,6 +353,19 @@ class _WritingUnit(Generic[T]):
             raise
         executor.applied(self._number, attempt.map, smoothly=self._smooth)
         return result
+
+    def _is_passed_on(self, error: LockWait) -> bool:
+        """Whether a lock that was not given is the caller's affair: certainly nothing was applied, nor will be.
+
+        The marker's statement waits for no key: its lock is that of a change to the map of databases, soon over.
+        """
+        return (
+            self._plan.patience is not Patience.STEADY
+            and not self._unsettled
+            and error.statement != self._sql(_MARK)
+            and time.monotonic() < self._deadline
+            and not self._executor.stopping.is_set()
+        )
 
     def _settle(self) -> T:
         """Find out what became of the tries whose COMMIT was lost, however long the database is away.

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from storage import field_sweeping
 from storage.clock import Clock
 from storage.connection import Row
 from storage.database import Database
 from storage.errors import StorageError
 from storage.execution import Executor, Plan
-from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, Attempt
+from storage.reaper import Reaper
+from storage.unit import GARBAGE_SPACE, Attempt
 
 log = logging.getLogger("rowdis.storage")
 
@@ -28,8 +30,6 @@ T = TypeVar("T")
 
 #: Rows per step.
 PAGE = 500
-#: Chunks of 64 KiB deleted per step.
-CHUNKS = 64
 CLOCK_EVERY_S = 5.0
 HEARTBEAT_EVERY_S = 2.0
 #: While the database is away, one line in the log is enough for so long.
@@ -49,7 +49,6 @@ _LOCK = (
 _LOCK_EXPIRED = _LOCK.replace("{condition}", "AND expire_at<=%s")
 _LOCK_ANY = _LOCK.replace("{condition}", "")
 _CLEAR_ORPHAN = "UPDATE rowdis_key SET orphan=0 WHERE space=%s AND digest=%s"
-_GARBAGE = "SELECT kind, id FROM rowdis_garbage WHERE kind IN (0,1) ORDER BY kind, id LIMIT %s"
 _REAPED = "DELETE FROM rowdis_garbage WHERE kind=%s AND id=%s"
 _SPACE_PAGE = "SELECT digest, key_id, orphan FROM rowdis_key WHERE space=%s ORDER BY digest LIMIT %s"
 _ORPHANS = "SELECT digest, orphan FROM rowdis_key WHERE space=%s AND digest>%s ORDER BY digest LIMIT %s"
@@ -63,13 +62,10 @@ _FORGET_MARKERS = "DELETE FROM rowdis_marker WHERE incarnation=%s"
 _FORGET_WORKER = "DELETE FROM rowdis_worker WHERE incarnation=%s"
 _FORGET_INSTANCE = "DELETE FROM rowdis_instance WHERE instance=%s"
 
-#: Tables with the elements of keys, all with key_id as the first column of the primary key, and rows per step.
-ELEMENT_TABLES: tuple[tuple[str, int], ...] = (("rowdis_string_chunk", CHUNKS),)
-
-
 @dataclass(slots=True)
 class Counters:
     expired: int = 0
+    expired_fields: int = 0
     reaped: int = 0
     failures: int = 0
 
@@ -90,7 +86,9 @@ class Housekeeper(threading.Thread):
         self._interval_s = interval_s
         self._ending = threading.Event()
         self._orphan_place: tuple[int, bytes] = (-1, b"")
+        self._field_place: tuple[int, int] = (0, 0)
         self.counters = Counters()
+        self._reaper = Reaper(database, self._run, self._reap_space, self._ending)
 
     def run(self) -> None:
         due_clock = due_heartbeat = due_warning = 0.0
@@ -104,7 +102,7 @@ class Housekeeper(threading.Thread):
                 if now >= due_clock:
                     self._clock.measure(self._database)
                     due_clock = now + CLOCK_EVERY_S
-                busy = self.sweep() | self.reap()
+                busy = self.sweep() | self.sweep_fields() | self.reap()
                 self._look_for_orphans()
             except StorageError as error:
                 self.counters.failures += 1
@@ -144,36 +142,41 @@ class Housekeeper(threading.Thread):
         self.counters.expired += swept
         return len(candidates) == PAGE and swept > 0
 
+    def sweep_fields(self) -> bool:
+        """Delete fields that are due of some hashes; whether there may be more.
+
+        Each call goes on behind the hashes of the last one: those whose keys are locked, or gone and not reaped yet,
+        keep nobody waiting.
+        """
+        now = self._clock.now_ms()
+        moment, key_id = self._field_place
+        limit = field_sweeping.HASHES
+        with self._database.session() as connection:
+            candidates = connection.fetch(self._sql(field_sweeping.CANDIDATES), (moment, key_id, moment, now, limit))
+        full = len(candidates) == limit
+        swept = self._run(partial(field_sweeping.sweep, candidates, now)) if candidates else field_sweeping.NOTHING
+        if not swept.more:
+            self._field_place = (candidates[-1][1], candidates[-1][0]) if full else (0, 0)
+        self.counters.expired_fields += swept.fields
+        self.counters.expired += swept.keys
+        return full or swept.more
+
     def reap(self) -> bool:
         """Delete a bounded number of rows of garbage; whether there may be more."""
-        with self._database.session() as connection:
-            garbage = connection.fetch(self._sql(_GARBAGE), (16,))
-        for kind, number in garbage:
-            if self._ending.is_set():
-                return False
-            if kind == GARBAGE_KEY:
-                self._run(partial(self._reap_elements, number))
-            elif kind == GARBAGE_SPACE:
-                self._run(partial(self._reap_space, number))
-        return bool(garbage)
+        more = self._reaper.reap()
+        self.counters.reaped = self._reaper.reaped
+        return more
 
-    def _reap_elements(self, key_id: int, attempt: Attempt) -> None:
-        for table, limit in ELEMENT_TABLES:
-            deleted = attempt.connection.execute(
-                self._sql(f"DELETE FROM {table} WHERE key_id=%s LIMIT %s"), (key_id, limit)
-            )
-            if deleted >= limit:
-                return
-        attempt.write(_REAPED, (GARBAGE_KEY, key_id))
-        self.counters.reaped += 1
+    def _reap_space(self, space: int) -> None:
+        """Delete a page of the keys of a space that FLUSHDB has replaced."""
+        self._run(partial(self._delete_keys_of_space, space))
 
-    def _reap_space(self, space: int, attempt: Attempt) -> None:
+    def _delete_keys_of_space(self, space: int, attempt: Attempt) -> None:
         rows = attempt.query(_SPACE_PAGE, (space, PAGE))
         _delete(attempt, space, _locked(attempt, _LOCK_ANY, space, [digest for digest, _, _ in rows]))
         # The rows that somebody held locked, if any, keep the space on the list.
         if len(rows) < PAGE and not attempt.query(_SPACE_PAGE, (space, 1)):
             attempt.write(_REAPED, (GARBAGE_SPACE, space))
-            self.counters.reaped += 1
 
     def _look_for_orphans(self) -> None:
         """Look through one page of keys for elements that a blind SET left behind, and go on from there next time."""

@@ -8,13 +8,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from storage.copying import copy_elements
+from storage.elements import DIGEST_BYTES, FIRST, following
 from storage.keyspace import Keyspace
-from storage.strings import CHUNK
-from storage.strings import PAGE as CHUNKS
 from storage.unit import KeyRow, Type
-
-DIGEST_BYTES = 16
-FIRST = bytes(DIGEST_BYTES)
 
 #: Rows of one SELECT, so that what a scan holds besides names is bounded.
 PAGE = 10_000
@@ -33,20 +30,15 @@ _LIVE_FROM = _LIVE.replace("{range}", ">=%s")
 _LIVE_BEFORE = _LIVE.replace("{range}", "<%s")
 _NAME = "SELECT name FROM rowdis_key WHERE space=%s AND digest=%s"
 
-_COPY_CHUNKS = (
-    "INSERT INTO rowdis_string_chunk (key_id, n, data) "
-    "SELECT %s, n, data FROM rowdis_string_chunk WHERE key_id=%s AND n>=%s AND n<%s"
-)
-
-#: Digest, name, type; an expired row has type 0.
-Found = tuple[bytes, bytes, int]
+#: Digest, then name and type; an expired row has type 0.
+Found = tuple[bytes, tuple[bytes, int]]
 
 
 def page(db: Keyspace, start: bytes, limit: int) -> list[Found]:
     """Up to `limit` rows from a digest on, in the order of digests, expired ones too."""
     now = db.now_ms
     return [
-        (digest, name, kind if expire_at is None or expire_at > now else 0)
+        (digest, (name, kind if expire_at is None or expire_at > now else 0))
         for digest, name, kind, expire_at in db.attempt.query(_ROWS, (db.space, start, limit), single=True)
     ]
 
@@ -57,15 +49,9 @@ def every_name(db: Keyspace) -> Iterator[bytes]:
     while start is not None:
         rows = page(db, start, PAGE)
         start = following(rows[-1][0]) if len(rows) == PAGE else None
-        for _, name, kind in rows:
+        for _, (name, kind) in rows:
             if kind:
                 yield name
-
-
-def following(digest: bytes) -> bytes | None:
-    """The digest right behind another, None behind the last."""
-    number = int.from_bytes(digest, "big") + 1
-    return number.to_bytes(DIGEST_BYTES, "big") if number < 1 << 8 * DIGEST_BYTES else None
 
 
 def random_name(db: Keyspace) -> bytes | None:
@@ -83,10 +69,14 @@ def random_name(db: Keyspace) -> bytes | None:
 
 def copy(db: Keyspace, row: KeyRow, target: Keyspace, name: bytes) -> None:
     """Make another key the same as `row`, elements and expiry included; they are copied inside the database."""
-    value = db.attempt.value_of(row) if row.key_id == 0 else None
+    if row.key_id:
+        # The database copies what it has; some of it may only be changed in memory yet.
+        db.attempt.flush()
+    value = db.attempt.value_of(row) if row.key_id == 0 else row.value
     copied = target.create(name, Type(row.type))
     copied.size, copied.value, copied.expire_at = row.size, value, row.expire_at
     if row.key_id:
+        if row.state is not None:
+            copied.value = row.state.pack()
         copied.key_id = db.attempt.next_id()
-        for first in range(0, -(-row.size // CHUNK), CHUNKS):
-            db.attempt.write(_COPY_CHUNKS, (copied.key_id, row.key_id, first, first + CHUNKS))
+        copy_elements(db.attempt, row, copied)

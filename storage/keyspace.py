@@ -68,6 +68,17 @@ class Keyspace:
         row.value = None
         return row
 
+    def create_collection(self, name: bytes, kind: Type) -> KeyRow:
+        """A new key of a type that has elements, with an id to file them under."""
+        row = self.create(name, kind)
+        row.key_id = self.attempt.next_id()
+        self.attempt.fresh.add(row.key_id)
+        return row
+
+    def peek(self, name: bytes, kind: Type) -> KeyRow | None:
+        """The row of a key of this type if the unit has read it already; for prefetching."""
+        return self.attempt.peek(self.space, name, kind)
+
     def touch(self, row: KeyRow) -> None:
         """Mark a row as changed; it gets a new version."""
         self.attempt.touch(row)

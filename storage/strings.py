@@ -6,16 +6,20 @@ zero bytes, so a write far behind the end costs one chunk.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+from storage.chunks import PAGE, chunks_of
 from storage.keyspace import Keyspace
 from storage.unit import KeyRow, Type
 
 INLINE = 8 * 1024
 CHUNK = 64 * 1024
-#: Chunks fetched by one SELECT: 4 MiB.
-PAGE = 64
+#: A part of up to so many chunks is held by the attempt, since more of its commands may look there.
+_FEW = 2
 
 _READ = "SELECT n, data FROM rowdis_string_chunk WHERE key_id=%s AND n>=%s AND n<=%s ORDER BY n"
-_WRITE = "INSERT INTO rowdis_string_chunk (key_id, n, data) VALUES {rows} ON DUPLICATE KEY UPDATE data=VALUES(data)"
+_READ_STORED = f"{_READ} LIMIT %s"
+_WRITE = "INSERT INTO rowdis_string_chunk (key_id, n, data) VALUES (%s,%s,%s)"
 
 
 def read(db: Keyspace, row: KeyRow) -> bytes:
@@ -34,15 +38,49 @@ def read_range(db: Keyspace, row: KeyRow, start: int, end: int) -> bytes:
     first, last = start // CHUNK, (end - 1) // CHUNK
     pieces: list[bytes] = []
     for page in range(first, last + 1, PAGE):
-        stop = min(page + PAGE - 1, last)
-        found: dict[int, bytes] = dict(db.attempt.query_elements(_READ, (row.key_id, page, stop)))
-        for n in range(page, stop + 1):
+        numbers = range(page, min(page + PAGE, last + 1))
+        for n, data in zip(numbers, _read_chunks(db, row.key_id, numbers, hold=last - first < _FEW), strict=True):
             size = min(CHUNK, row.size - n * CHUNK)
-            data = found.get(n, b"")
             pieces.append(data if len(data) == size else data[:size].ljust(size, b"\0"))
     pieces[-1] = pieces[-1][: end - last * CHUNK]
     pieces[0] = pieces[0][start - first * CHUNK :]
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def parts(db: Keyspace, row: KeyRow, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """What is stored of bytes `start` to `end` (exclusive), both within 0..size: pieces with the positions of their
+    first bytes, in order. What lies between them and behind them is zero bytes; the value may be sparse, and large.
+
+    The first pages are small, since whoever searches may soon have enough.
+    """
+    if start >= end:
+        return
+    if row.key_id == 0:
+        yield start, db.attempt.value_of(row)[start:end]
+        return
+    chunks_of(db.attempt).flush()
+    n, last = start // CHUNK, (end - 1) // CHUNK
+    limit = 1
+    while n <= last:
+        rows = db.attempt.query_elements(_READ_STORED, (row.key_id, n, last, limit))
+        for number, data in rows:
+            base = number * CHUNK
+            low, high = max(start - base, 0), min(end - base, len(data))
+            if low < high:
+                yield base + low, data if high - low == len(data) else data[low:high]
+        if len(rows) < limit:
+            return
+        n = rows[-1][0] + 1
+        limit = min(4 * limit, PAGE)
+
+
+def want(db: Keyspace, name: bytes, start: int, end: int) -> None:
+    """Note that a command to come will look at bytes `start` to `end` (exclusive) of a string, if it is a long one."""
+    row = db.peek(name, Type.STRING)
+    if row is None or not row.key_id:
+        return
+    for n in range(start // CHUNK, -(-min(end, row.size) // CHUNK)):
+        chunks_of(db.attempt).want(row.key_id, n)
 
 
 def write(db: Keyspace, name: bytes, value: bytes, expire_at: int | None = None) -> KeyRow:
@@ -52,6 +90,21 @@ def write(db: Keyspace, name: bytes, value: bytes, expire_at: int | None = None)
     row.type = Type.STRING
     _fill(db, row, value)
     return row
+
+
+def write_sparse(db: Keyspace, name: bytes, size: int, chunks: Iterable[tuple[int, bytes]]) -> None:
+    """Make `name` a string of `size` bytes, whatever it was before; `chunks` are its chunks that are not zero, and the
+    last, which must be whole, each with its number, in order. They may be read from what `name` was."""
+    row = db.overwrite(name)
+    row.type = Type.STRING
+    if size <= INLINE:
+        _fill(db, row, dict(chunks)[0])
+        return
+    row.size = size
+    row.value = None
+    row.key_id = db.attempt.next_id()
+    for n, data in chunks:
+        db.attempt.write(_WRITE, (row.key_id, n, data))
 
 
 def replace(db: Keyspace, row: KeyRow, value: bytes) -> None:
@@ -72,22 +125,31 @@ def write_range(db: Keyspace, row: KeyRow, offset: int, data: bytes) -> None:
             replace(db, row, value[:offset].ljust(offset, b"\0") + data + value[end:])
             return
         row.key_id = db.attempt.next_id()
-        _write_chunks(db, row, {n: value[n * CHUNK : (n + 1) * CHUNK] for n in range(-(-len(value) // CHUNK))})
         row.value = None
-    chunks: dict[int, bytes] = {}
+        if value:
+            chunks_of(db.attempt).put(row.key_id, 0, value)
     for n in range(offset // CHUNK, (end - 1) // CHUNK + 1):
         base = n * CHUNK
         low, high = max(offset, base), min(end, base + CHUNK)
         part = data[low - offset : high - offset]
         if high - low < CHUNK and base < row.size:
-            old = read_range(db, row, base, min(row.size, base + CHUNK))
+            (old,) = chunks_of(db.attempt).get(row.key_id, (n,))
             part = old[: low - base].ljust(low - base, b"\0") + part + old[high - base :]
         elif low > base:
             part = bytes(low - base) + part
-        chunks[n] = part
+        chunks_of(db.attempt).put(row.key_id, n, part)
     row.size = max(row.size, end)
-    _write_chunks(db, row, chunks)
     db.touch(row)
+
+
+def _read_chunks(db: Keyspace, key_id: int, numbers: range, *, hold: bool) -> list[bytes]:
+    """Some consecutive chunks; those that are not stored are empty."""
+    chunks = chunks_of(db.attempt)
+    if hold:
+        return chunks.get(key_id, numbers)
+    chunks.flush()
+    found: dict[int, bytes] = dict(db.attempt.query_elements(_READ, (key_id, numbers[0], numbers[-1])))
+    return [found.get(n, b"") for n in numbers]
 
 
 def _fill(db: Keyspace, row: KeyRow, value: bytes) -> None:
@@ -99,9 +161,4 @@ def _fill(db: Keyspace, row: KeyRow, value: bytes) -> None:
     row.value = None
     row.key_id = db.attempt.next_id()
     for start in range(0, len(value), CHUNK):
-        _write_chunks(db, row, {start // CHUNK: value[start : start + CHUNK]})
-
-
-def _write_chunks(db: Keyspace, row: KeyRow, chunks: dict[int, bytes]) -> None:
-    for n, data in chunks.items():
-        db.attempt.write(_WRITE, (row.key_id, n, data), rows=("(%s,%s,%s)", 1))
+        db.attempt.write(_WRITE, (row.key_id, start // CHUNK, value[start : start + CHUNK]))

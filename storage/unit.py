@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from hashlib import sha256
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 from storage.clock import Clock
-from storage.connection import Arguments, Connection, Row
+from storage.connection import Arguments, Connection, Row, Take
 from storage.identifiers import Identifiers
 from storage.spaces import SpaceChange, SpaceMap
 from storage.tables import Tables, values
@@ -34,10 +34,11 @@ _FROM = " FROM rowdis_key FORCE INDEX (PRIMARY) WHERE space=%s AND digest IN ({r
 _READ = f"SELECT name, version, value, IF({_PLAIN}, NULL, {_REST}){_FROM}"
 _SHORT = 64
 _READ_BRIEF = (
-    f"SELECT name, version, IF(type=1 AND size<={_SHORT}, value, NULL), "
+    f"SELECT name, version, IF(type<>1 OR size<={_SHORT}, value, NULL), "
     f"IF({_PLAIN} AND size<={_SHORT}, NULL, {_REST}){_FROM}"
 )
 _LOCK = " ORDER BY space, digest FOR UPDATE"
+_LOCK_NOWAIT = f"{_LOCK} NOWAIT"
 _VALUE = "SELECT value FROM rowdis_key WHERE space=%s AND digest=%s"
 
 _INSERT = (
@@ -66,6 +67,7 @@ _DELETE_MANY = (
 )
 _GARBAGE = "INSERT INTO rowdis_garbage (kind, id, since) VALUES {rows}"
 GARBAGE_KEY, GARBAGE_SPACE = 0, 1
+_HASH_MOVED = "UPDATE rowdis_hash_expiry SET space=%s, digest=%s WHERE key_id=%s"
 
 
 #: A placeholder group, e.g. "(%s,%s)", and how many of them.
@@ -104,11 +106,18 @@ def digest_of(name: bytes) -> bytes:
     return sha256(name).digest()[:16]
 
 
+class State(Protocol):
+    """What a store notes about a collection in its key row; made from `value`, and written there again by `pack`."""
+
+    def pack(self) -> bytes: ...
+
+
 class KeyRow:
     """The row of one key as this attempt sees it; `type` NONE means that there is no such key (any more).
 
     `expire_at` is in milliseconds or None.  `value` is the whole value of a string of up to INLINE bytes if
-    `value_read`, else None.  `stored` says whether the table holds a row, `blind` that nobody has looked.
+    `value_read`, else None; of a collection it is what its store notes about the elements (bounds, say), of which
+    `state` is the form to work with.  `stored` says whether the table holds a row, `blind` that nobody has looked.
     """
 
     # What an absent key's row says stands in the class, which makes a row three times as quickly as in __init__.
@@ -118,6 +127,7 @@ class KeyRow:
     expire_at: int | None = None
     size = 0
     value: bytes | None = None
+    state: State | None = None
     orphan = 0
     stored = False
     value_read = True
@@ -131,6 +141,8 @@ class KeyRow:
 
     def bind(self, groups: list[str], arguments: list[bytes | int | None]) -> None:
         """Append this row to the placeholder groups and arguments of an INSERT."""
+        if self.state is not None:
+            self.value = self.state.pack()
         if self.type == 1 and self.key_id == 0 and self.expire_at is None and self.orphan == 0:
             groups.append(_PLAIN_ROW)
             arguments += (self.space, self.digest, self.name, self.version, self.size, self.value)
@@ -178,8 +190,16 @@ class Attempt:
         self.misses = 0
         #: Rows with elements or chunks behind them, of more than LARGE bytes or elements.
         self.large: list[KeyRow] = []
+        #: Rows that somebody else has locked are not waited for.
+        self.nowait = False
         #: Defers a statement behind the first reads, in their trip.
         self.guard: Callable[[], None] | None = None
+        #: Ids of collections made by this attempt: nothing is in the tables under them but what it wrote itself.
+        self.fresh: set[int] = set()
+        #: Stores' own objects of this attempt, by a name of their choice.
+        self.parts: dict[str, Any] = {}
+        #: Called by `prefetch`: stores of elements defer here the reading of what commands to come want.
+        self.prefetchers: list[Callable[[], None]] = []
         #: Called by `flush`, before key rows are written: stores of elements hang their own buffers in here.
         self.flushers: list[Callable[[], None]] = []
 
@@ -223,7 +243,7 @@ class Attempt:
         self._look(len(wanted) == 1 and len(next(iter(wanted.values()))) <= MAX_ROWS)
         template = _READ if values_wanted else _READ_BRIEF
         if self.mode is Mode.WRITE:
-            template += _LOCK
+            template += _LOCK_NOWAIT if self.nowait else _LOCK
         template = self.tables.sql(template)
         for space in sorted(wanted):
             found = self._rows[space]
@@ -278,6 +298,25 @@ class Attempt:
         self.hits += 1
         return row
 
+    def peek(self, space: int, name: bytes, kind: Type) -> KeyRow | None:
+        """The row of a key of this type, if it is in the map already; for prefetching, counts nothing."""
+        rows = self._rows.get(space)
+        row = rows.get(name) if rows is not None else None
+        return row if row is not None and row.type == kind and self._is_there(row) else None
+
+    def version_of(self, db: int, name: bytes) -> int:
+        """The version of a key, 0 if there is none; for comparing, counts nothing."""
+        row = self.slot(self.map.spaces[db], name)
+        return row.version if self._is_there(row) else 0
+
+    def type_of(self, db: int, name: bytes) -> int:
+        """The type of a key, NONE if there is none; for comparing, counts nothing."""
+        row = self.slot(self.map.spaces[db], name)
+        return row.type if self._is_there(row) else Type.NONE
+
+    def _is_there(self, row: KeyRow) -> bool:
+        return row.type != 0 and (row.expire_at is None or row.expire_at > self.now_ms)
+
     def slot(self, space: int, name: bytes) -> KeyRow:
         """The row of a key, present or absent; read if it is not in the map yet."""
         rows = self._rows.get(space)
@@ -315,6 +354,19 @@ class Attempt:
         """Rows of a query on tables of elements, whose writes are already deferred in front of it."""
         self._look(False)
         return self.connection.fetch(self._render(template, rows), arguments)
+
+    def defer_query(
+        self, template: str, arguments: Arguments, take: Take, *, rows: Repeat | None = None
+    ) -> None:
+        """Gather a query on elements whose rows are handed to `take` when the next trip was made."""
+        self._look(False)
+        self.connection.defer(self._render(template, rows), arguments, take)
+
+    def prefetch(self) -> None:
+        """Read, in one trip, whatever the stores were told that commands to come will look for."""
+        for prefetcher in self.prefetchers:
+            prefetcher()
+        self.connection.send()
 
     def _render(self, template: str, rows: Repeat | None) -> str:
         rendered = self.tables.sql(template)
@@ -367,9 +419,14 @@ class Attempt:
         if not source.value_read and source.key_id == 0:
             self.value_of(source)
         target = self.slot(space, name)
+        if source.type == Type.HASH:
+            # Who sweeps the fields that are due has to find their key (storage/field_expiry.py).
+            self.flush()
+            self.write(_HASH_MOVED, (space, target.digest, source.key_id))
         self._discard(target)
         target.key_id, target.type, target.size = source.key_id, source.type, source.size
         target.value, target.value_read, target.expire_at = source.value, source.value_read, source.expire_at
+        target.state = source.state
         self.touch(target)
         source.key_id = 0
         self.remove(source)
@@ -388,6 +445,7 @@ class Attempt:
         self.connection.defer(self._render(template, rows), arguments)
 
     def _discard(self, row: KeyRow) -> None:
+        row.state = None
         if row.key_id:
             self._garbage.append((GARBAGE_KEY, row.key_id))
             row.key_id = 0

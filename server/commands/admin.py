@@ -10,7 +10,8 @@ from protocol.numbers import parse_double
 from protocol.replies import OK, Reply, Simple, Verbatim
 from server.arguments import Args, integer
 from server.instance import REDIS_VERSION
-from server.registry import Is, Keys, command, container, lookup
+from server.keyspecs import Keys
+from server.registry import Is, always, command, container, lookup
 from server.session import NO_REPLY, Later, NoReply, Session
 from storage.keyspace import Keyspace
 from storage.unit import Type
@@ -25,7 +26,7 @@ _INT_MAX = 2**31 - 1
 # -- databases as a whole
 
 
-@command("FLUSHALL", arity=-1, flags=Is.WRITE, group="server", since="1.0.0", syntax="[ASYNC | SYNC]", alone=True,
+@command("FLUSHALL", arity=-1, flags=Is.WRITE, group="server", since="1.0.0", syntax="[ASYNC | SYNC]", alone=always,
          values=False, complexity="O(N) with N databases, whatever is in them", tips=_EVERYWHERE,
          categories=("keyspace", "dangerous"))
 def flushall(db: Keyspace, session: Session, args: Args) -> Reply:
@@ -37,7 +38,7 @@ def flushall(db: Keyspace, session: Session, args: Args) -> Reply:
     return OK
 
 
-@command("FLUSHDB", arity=-1, flags=Is.WRITE, group="server", since="1.0.0", syntax="[ASYNC | SYNC]", alone=True,
+@command("FLUSHDB", arity=-1, flags=Is.WRITE, group="server", since="1.0.0", syntax="[ASYNC | SYNC]", alone=always,
          values=False, complexity="O(1), whatever is in the database", tips=_EVERYWHERE,
          categories=("keyspace", "dangerous"))
 def flushdb(db: Keyspace, args: Args) -> Reply:
@@ -53,8 +54,9 @@ def _check_flush(args: Args) -> None:
         raise syntax_error()
 
 
-@command("SWAPDB", arity=3, flags=Is.WRITE | Is.FAST, group="server", since="4.0.0", syntax="index1 index2", alone=True,
-         values=False, complexity="O(1), whatever is in the databases", categories=("keyspace", "dangerous"))
+@command("SWAPDB", arity=3, flags=Is.WRITE | Is.FAST, group="server", since="4.0.0", syntax="index1 index2",
+         alone=always, values=False, complexity="O(1), whatever is in the databases",
+         categories=("keyspace", "dangerous"))
 def swapdb(db: Keyspace, session: Session, args: Args) -> Reply:
     """Exchange two databases."""
     first = _index(args[1], b"ERR invalid first DB index")

@@ -6,7 +6,8 @@ from protocol.errors import CommandError, nan_or_infinity, not_a_float, not_an_i
 from protocol.numbers import MAX_INTEGER, MIN_INTEGER, NotFiniteError, add_long_double
 from protocol.replies import Reply
 from server.arguments import Args, integer
-from server.registry import Is, command, never, one_key
+from server.keyspecs import one_key
+from server.registry import Is, command, never
 from server.typed import typed
 from storage import strings
 from storage.keyspace import Keyspace

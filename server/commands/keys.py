@@ -12,10 +12,11 @@ from protocol.errors import (
 from protocol.numbers import MAX_INTEGER, MIN_INTEGER, parse_integer
 from protocol.replies import OK, Reply, Simple
 from server.arguments import Args, Options, integer
-from server.registry import Is, Keys, all_keys, command, container, never, one_key
+from server.keyspecs import Keys, all_keys, one_key
+from server.registry import Is, command, container, everything, never
 from server.session import Session
 from server.typed import TYPE_NAMES
-from storage import keys
+from storage import hashes, keys, lists, sets, streams, zsets
 from storage.keyspace import Keyspace, keyspace_of
 from storage.unit import KeyRow, Type
 
@@ -250,7 +251,7 @@ def move(db: Keyspace, session: Session, args: Args) -> Reply:
     return 1
 
 
-@command("COPY", arity=-3, flags=Is.WRITE | Is.DENYOOM, group="generic", since="6.2.0", whole=never,
+@command("COPY", arity=-3, flags=Is.WRITE | Is.DENYOOM, group="generic", since="6.2.0", whole=never, reads=everything,
          keys=(Keys(1, 1, 1, "RO access"), Keys(2, 2, 1, "OW update")),
          complexity="O(N) with N bytes or elements", syntax="source destination [DB destination-db] [REPLACE]")
 def copy(db: Keyspace, session: Session, args: Args) -> Reply:
@@ -301,6 +302,16 @@ _HELP = (
 )
 
 
+#: How Redis would keep a collection, as its store notes it.
+_ENCODINGS = {
+    Type.LIST: lists.encoding,
+    Type.SET: sets.encoding,
+    Type.ZSET: zsets.encoding,
+    Type.HASH: hashes.encoding,
+    Type.STREAM: streams.encoding,
+}
+
+
 def _string_integer(db: Keyspace, row: KeyRow) -> int | None:
     """The number that a string spells, if it is one that Redis would keep as such."""
     if row.type != Type.STRING or not 0 < row.size <= 20:
@@ -314,10 +325,12 @@ def _string_integer(db: Keyspace, row: KeyRow) -> int | None:
 @command("OBJECT ENCODING", arity=3, flags=Is.READONLY, keys=_OBJECT_KEYS, group="generic", since="2.2.3",
          values=False, tips=("nondeterministic_output",), syntax="key")
 def object_encoding(db: Keyspace, args: Args) -> Reply:
-    """Give the encoding that Redis would choose for a value written at once."""
+    """Give the encoding that Redis would choose; for a string, as if it was written at once."""
     row = db.find(args[2])
     if row is None:
         return None
+    if row.type != Type.STRING:
+        return _ENCODINGS[Type(row.type)](row)
     if _string_integer(db, row) is not None:
         return b"int"
     return b"embstr" if row.size <= _EMBEDDED else b"raw"

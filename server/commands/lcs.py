@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from protocol.errors import CommandError, syntax_error
 from protocol.replies import Map, Reply
 from server.arguments import Args, Options, integer
-from server.registry import Is, Keys, command
+from server.keyspecs import Keys
+from server.registry import Is, command
 from server.session import Session
 from storage import strings
 from storage.keyspace import Keyspace

@@ -8,7 +8,8 @@ from protocol.errors import invalid_expire, offset_out_of_range, string_too_long
 from protocol.numbers import MAX_INTEGER, parse_integer
 from protocol.replies import OK, Reply
 from server.arguments import Args, Options, integer
-from server.registry import Is, Request, all_keys, command, never, odd_keys, one_key
+from server.keyspecs import Request, all_keys, odd_keys, one_key
+from server.registry import Is, command, never
 from server.session import Session
 from server.typed import typed
 from storage import strings

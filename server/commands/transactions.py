@@ -6,7 +6,8 @@ from __future__ import annotations
 from protocol.errors import CommandError
 from protocol.replies import OK, Reply
 from server.arguments import Args
-from server.registry import Is, all_keys, command
+from server.keyspecs import all_keys
+from server.registry import Is, command
 from server.session import Session
 from storage.keyspace import Keyspace
 

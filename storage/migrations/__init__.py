@@ -7,7 +7,7 @@ hold a step together.  The version is raised after the step; whoever finds it to
 
 from __future__ import annotations
 
-from storage.migrations import m0001_core
+from storage.migrations import m0001_core, m0002_collections
 
 #: In order; step n brings the schema to version n, counted from 1.
-STEPS: tuple[tuple[str, ...], ...] = (m0001_core.STATEMENTS,)
+STEPS: tuple[tuple[str, ...], ...] = (m0001_core.STATEMENTS, m0002_collections.STATEMENTS)

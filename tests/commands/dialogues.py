@@ -2,11 +2,14 @@
 
     dialogue("a change after WATCH ends EXEC", "a> WATCH k", "b> SET k 1", "a> MULTI", "a> PING", "a> EXEC")
 
-A line names the client that speaks. `a?` instead of `a>` only sends, and `a=` reads the reply that is still due.
+A line names the client that speaks. `a?` instead of `a>` only sends, `a*` sends a command and waits until the server
+has one blocked client more, and `a=` reads the reply that is still due.
 """
 
 import re
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +17,8 @@ import pytest
 from tests.commands.scenarios import words
 from tests.services.raw_client import RawClient
 
-_LINE = re.compile(r"(\w)([>?=]) ?(.*)", re.DOTALL)
+_LINE = re.compile(r"(\w)([>?=*]) ?(.*)", re.DOTALL)
+LIMIT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,35 @@ class Dialogue:
         """The lines with the replies they got."""
         clients: dict[str, RawClient] = {}
         heard = []
-        for line in self.lines:
-            match = _LINE.fullmatch(line)
-            assert match is not None, line
-            who, how, request = match.groups()
-            if who not in clients:
-                clients[who] = connect()
-            if how in ">?":
-                clients[who].send(*words(request))
-            heard.append(f"{line}  {clients[who].read()!r}" if how in ">=" else line)
-        for client in clients.values():
-            client.close()
+        with ExitStack() as stack:
+            watcher = stack.enter_context(connect())
+            for line in self.lines:
+                match = _LINE.fullmatch(line)
+                assert match is not None, line
+                who, how, request = match.groups()
+                if who not in clients:
+                    clients[who] = stack.enter_context(connect())
+                before = blocked_clients(watcher) if how == "*" else 0
+                if how in ">?*":
+                    clients[who].send(*words(request))
+                if how == "*":
+                    wait_until_blocked(watcher, before + 1)
+                heard.append(f"{line}  {clients[who].read()!r}" if how in ">=" else line)
         return heard
+
+
+def blocked_clients(client: RawClient) -> int:
+    """How many clients of a server wait for data."""
+    match = re.search(rb"blocked_clients:(\d+)", client.call("INFO", "clients"))
+    assert match is not None
+    return int(match[1])
+
+
+def wait_until_blocked(client: RawClient, count: int) -> None:
+    """Wait until so many clients of a server wait for data."""
+    deadline = time.monotonic() + LIMIT_S
+    while (found := blocked_clients(client)) != count:
+        assert time.monotonic() < deadline, f"{found} clients are blocked, and not {count}"
 
 
 def dialogue(name: str, *lines: str) -> Dialogue:
@@ -56,4 +77,5 @@ def hold(case: Dialogue, ours: Callable[[], RawClient], theirs: Callable[[], Raw
     for connect in (ours, theirs):
         with connect() as client:
             assert client.call("FLUSHALL") == b"+OK\r\n"
-    assert case.run(ours) == case.run(theirs)
+    differences = [pair for pair in zip(case.run(ours), case.run(theirs), strict=True) if pair[0] != pair[1]]
+    assert not differences, "\n".join(f"Rowdis: {mine}\nRedis:  {other}" for mine, other in differences)

@@ -5,9 +5,24 @@ import time
 import pytest
 
 from tests.commands.conftest import Play
-from tests.commands.scenarios import Scenario, becomes, deviates, near, scenario, scenarios, shows
+from tests.commands.scenarios import Scenario, becomes, deviates, near, scenario, scenarios, shows, unordered
 from tests.services.process import wait_until
 from tests.services.raw_client import RawClient
+
+#: Makes a key of each type with elements: l, s, z, h, x.
+EVERY_TYPE = ("RPUSH l a b a", "SADD s a b c", "ZADD z 1.5 a -inf b", "HSET h a 1 b 2", "XADD x 1-1 a 1")
+#: Looks at all elements of a key of each type, given its name.
+LOOKS = ("LRANGE {} 0 -1", "SMEMBERS {}", "ZRANGE {} 0 -1 WITHSCORES", "HGETALL {}", "XRANGE {} - +")
+
+
+def every_type(*commands: str) -> tuple[str, ...]:
+    """For the key of each type the commands, in which {} stands for its name and {look} for a look at its elements."""
+    return tuple(
+        command.replace("{look}", look).replace("{}", name)
+        for name, look in zip("lszhx", LOOKS, strict=True)
+        for command in commands
+    )  # fmt: skip
+
 
 FAR = 33177117420
 MAX = 2**63 - 1
@@ -21,8 +36,8 @@ MIN = -(2**63)
     scenario("EXISTS and TOUCH count repetitions", "MSET a 1 b 2", "EXISTS a b c a", "TOUCH a b c a", "EXISTS c",
              "TOUCH c", "EXISTS", "TOUCH"),
     scenario("TYPE", "TYPE a", "SET a 1", "TYPE a", "RPUSH l 1", "TYPE l", "SADD s 1", "TYPE s", "HSET h a 1", "TYPE h",
-             "ZADD z 1 a", "TYPE z", "XADD x * a 1", "TYPE x", "TYPE", "TYPE a b"),
-    scenario("a string's type", "TYPE a", "SET a 1", "TYPE a", "DEL a", "TYPE a", "TYPE", "TYPE a b"),
+             "ZADD z 1 a", "TYPE z", "XADD x 1-1 a 1", "TYPE x", "DEL a l s h z x", "TYPE a", "TYPE h", "TYPE",
+             "TYPE a b"),
     scenario("a deleted key can be written again", ("SET", "a", b"x" * 100_000), "DEL a", "APPEND a 1", "GET a",
              "DEL a", "SETNX a 2", "GET a", "DEL a", "INCR a"),
     scenario("an expired key is absent", "SET a 1 PX 30", becomes("EXISTS a", b":0\r\n"), "DEL a", "TOUCH a", "TYPE a",
@@ -87,6 +102,16 @@ def test_existence(play: Play, case: Scenario) -> None:
              "APPEND a 1", "GET a", "TTL a"),
     scenario("other types expire too", "RPUSH a 1 2", "EXPIRE a 100", near("TTL a"), "PERSIST a", "TTL a", "EXPIRE a 0",
              "EXISTS a"),
+    scenario("every type expires", *EVERY_TYPE, *every_type(
+        "EXPIRE {} 100 NX", "EXPIRE {} 100 NX", "PERSIST {}", "TTL {}", f"PEXPIREAT {{}} {FAR}000", "EXPIRETIME {}",
+        "{look}", "PEXPIREAT {} 1", "EXISTS {}", "TYPE {}", "{look}",
+    ), oracle="redis74"),
+    scenario("expired collections are absent and make room", "RPUSH l a", "SADD s a", "ZADD z 1 a", "HSET h a 1",
+             "XADD x 1-1 a 1", *every_type("PEXPIRE {} 20"),
+             *(becomes(f"EXISTS {name}", b":0\r\n") for name in "lszhx"),
+             "RPUSH l b", "SADD s b", "ZADD z 2 b", "HSET h b 2", "XADD x 1-1 b 2", *every_type("{look}", "TTL {}")),
+    scenario("changes of elements keep the time", *EVERY_TYPE, *every_type(f"EXPIREAT {{}} {FAR}"), "LPOP l",
+             "SREM s a", "ZREM z a", "HDEL h a", "XADD x 2-1 a 1", *every_type("EXPIRETIME {}")),
     scenario("values in rows survive a change of time", ("SET", "a", b"y" * 5000), "EXPIRE a 100", "PERSIST a", "GET a",
              ("SET", "b", b"z" * 8192), "PEXPIRE b 100000", "GET b", "TTL a"),
 )
@@ -105,6 +130,51 @@ def test_expiry(play: Play, case: Scenario) -> None:
              "GET a", "STRLEN b", "RENAME b a", "STRLEN a", "EXISTS b", "RENAME a a", "STRLEN a", "APPEND a x"),
     scenario("RENAME checks its words", "RENAME a", "RENAMENX a b c", "RENAME"),
     scenario("RENAME of other types", "RPUSH a 1 2", "SET b 1", "RENAME a b", "TYPE b", "LRANGE b 0 -1", "EXISTS a"),
+    scenario("RENAME of every type", *EVERY_TYPE, *every_type(
+        "RENAME {} t", "EXISTS {}", "TYPE t", "RENAMENX t {}", "{look}", "RENAME {} {}", "RENAMENX {} {}", "{look}",
+        "SET t 1 EX 100", "RENAME {} t", "TTL t", "RENAME t {}", "{look}",
+    ), oracle="redis74"),
+    scenario("RENAME onto every type", *EVERY_TYPE, *every_type(
+        "RPUSH t 1 2", "RENAMENX t {}", "RENAME t {}", "TYPE {}", "LRANGE {} 0 -1", "EXISTS t",
+    )),
+    scenario("elements can be changed after RENAME", *EVERY_TYPE, "RENAME l l2", "RPUSH l2 z", "LRANGE l2 0 -1",
+             "RPUSH l n", "LRANGE l 0 -1", "RENAME s s2", "SADD s2 z", "SCARD s2", "SADD s n", "SMEMBERS s",
+             "RENAME z z2", "ZADD z2 9 z", "ZRANGE z2 0 -1", "ZADD z 1 n", "ZRANGE z 0 -1", "RENAME h h2",
+             "HSET h2 z 9", "HGETALL h2", "HSET h n 1", "HGETALL h", "RENAME x x2", "XADD x2 2-1 z 1", "XLEN x2",
+             "XADD x 1-1 n 1", "XLEN x"),
+    scenario("COPY of every type", *EVERY_TYPE, *every_type(
+        "COPY {} t", "TYPE t", "DEL {}", "RENAME t {}", "{look}", "COPY {} t", "COPY t {}", "COPY {} t REPLACE",
+        "DEL t", "{look}", "SET t 1", "COPY {} t", "COPY {} t REPLACE", "TYPE t", "COPY {} {} DB 1", "DEL t",
+        f"EXPIREAT {{}} {FAR}", "COPY {} t", "EXPIRETIME t", "DEL t",
+    ), "SELECT 1", "DBSIZE", *every_type("{look}"), oracle="redis74"),
+    scenario("COPY of large collections", ("RPUSH", "l", *range(2500)), ("SADD", "s", *range(2500)),
+             ("ZADD", "z", *(word for n in range(2500) for word in (n % 7, n))), ("HSET", "h", *range(5000)),
+             *(f"COPY {name} {name}2" for name in "lszh"), "DEL l s z h", "LRANGE l2 0 -1", unordered("SMEMBERS s2"),
+             "ZRANGE z2 0 -1 WITHSCORES", unordered("HKEYS h2"), "COPY h2 l2 REPLACE", "HLEN l2", "HGET l2 4998"),
+    scenario("copies live on their own", *EVERY_TYPE, *every_type("COPY {} {}2"), "RPUSH l2 z", "LPOP l",
+             "LRANGE l2 0 -1", "LRANGE l 0 -1", "SADD s2 z", "SREM s a", "SMEMBERS s2", "SMEMBERS s", "ZADD z2 9 z",
+             "ZREM z a", "ZRANGE z2 0 -1", "ZRANGE z 0 -1", "HSET h2 a 9", "HDEL h b", "HGETALL h2", "HGETALL h",
+             "XADD x2 2-1 z 1", "XDEL x 1-1", "XRANGE x2 - +", "XRANGE x - +", "XINFO STREAM x", oracle="redis74"),
+    scenario("COPY copies what a list, a sorted set and a set note", "RPUSH l a b c", "LINSERT l BEFORE b x",
+             "COPY l m", "LINSERT m AFTER b y", "LPOP m", "RPOP m", "LRANGE m 0 -1", "LINDEX m 1", "ZADD z 1 a 2 b 3 c",
+             "ZPOPMIN z", "COPY z y", "ZADD y 0 z", "ZPOPMIN y 2", "ZRANGE y 0 -1", "SADD s 3 1 2", "COPY s t",
+             "SADD t 0", "SMEMBERS t", "OBJECT ENCODING t", oracle="redis74"),
+    scenario("COPY of a stream with groups", "XADD x 1-1 a 1", "XADD x 2-1 b 2", "XADD x 3-1 c 3",
+             "XGROUP CREATE x g 0", "XGROUP CREATE x empty $", "XREADGROUP GROUP g one COUNT 2 STREAMS x >",
+             "XREADGROUP GROUP g two STREAMS x >", "XDEL x 2-1", "COPY x y", "XRANGE y - +", "XPENDING y g",
+             "XACK x g 1-1", "XPENDING x g", "XPENDING y g", "XACK y g 3-1", "XGROUP DELCONSUMER x g one",
+             "XPENDING y g", "DEL x", "XPENDING y g", "XREADGROUP GROUP g one STREAMS y 0", "XADD y 4-1 d 4",
+             "XREADGROUP GROUP empty one STREAMS y >", "XLEN y", "XGROUP DESTROY y g", "XPENDING y g"),
+    scenario("fields that expire go with their hash", "HSET h a 1 b 2 c 3", f"HPEXPIREAT h {FAR}000 FIELDS 2 a b",
+             "COPY h k", "HEXPIRETIME k FIELDS 3 a b c", "HPERSIST h FIELDS 1 a", "HEXPIRETIME k FIELDS 3 a b c",
+             "RENAME h m", "HEXPIRETIME m FIELDS 3 a b c", "MOVE m 1", "SELECT 1", "HEXPIRETIME m FIELDS 3 a b c",
+             "COPY m h DB 0", "SELECT 0", "HEXPIRETIME h FIELDS 3 a b c", "HGETALL h", "HSET k a 9",
+             "HEXPIRETIME k FIELDS 3 a b c", "OBJECT ENCODING k", "HPEXPIREAT k 1 FIELDS 1 b", "HGETALL k", "DEL k",
+             "HGETALL h"),
+    scenario("fields of copies, and of renamed and moved hashes, expire in time", "HSET h a 1 b 2",
+             "HPEXPIRE h 60 FIELDS 1 a", "COPY h k", "COPY h m", "RENAME m n", "MOVE n 1",
+             becomes("HEXISTS h a", b":0\r\n"), becomes("HEXISTS k a", b":0\r\n"), "HGETALL k", "HLEN k", "SELECT 1",
+             becomes("HLEN n", b":1\r\n"), "HGETALL n"),
     scenario("COPY copies value and time", "SET a 1 EX 100", "COPY a b", "MGET a b", near("TTL b"), "APPEND a 2",
              "MGET a b"),
     scenario("COPY spares what is there", "MSET a 1 b 2", "COPY a b", "GET b", "COPY a b REPLACE", "GET b", "COPY x b",
@@ -125,6 +195,9 @@ def test_expiry(play: Play, case: Scenario) -> None:
              near("TTL a"), "MOVE a 0", "SELECT 0", "GET a"),
     scenario("MOVE spares what is there", "SET a 1", "SELECT 1", "SET a 2", "MOVE a 0", "GET a", "SELECT 0", "GET a",
              "MOVE x 1"),
+    scenario("MOVE of every type", *EVERY_TYPE, *every_type("MOVE {} 1", "EXISTS {}", "MOVE {} 1"), "SELECT 1",
+             *every_type("{look}", "COPY {} {} DB 0", "MOVE {} 0", "MOVE {} 2", "EXISTS {}"), "SELECT 0",
+             *every_type("{look}"), oracle="redis74"),
     scenario("MOVE checks the database", "MOVE a 0", "SET a 1", "MOVE a 0", "MOVE a 16", "MOVE a -1", "MOVE a x",
              "MOVE a 99999999999", "MOVE a 99999999999999999999", "MOVE a", "MOVE a 1 2", "SELECT 16", "SELECT x",
              "SELECT -1", "SELECT 99999999999"),
@@ -144,6 +217,21 @@ def test_names_and_places(play: Play, case: Scenario) -> None:
         )
         for line in (f"SET a {value}", "OBJECT ENCODING a")
     )),
+    scenario("how collections are kept", *EVERY_TYPE,
+             *every_type("OBJECT ENCODING {}", "OBJECT REFCOUNT {}", "OBJECT FREQ {}"),
+             *(near(f"OBJECT IDLETIME {name}") for name in "lszhx"), *every_type("COPY {} {}2", "OBJECT ENCODING {}2"),
+             "SADD i 1 2 3", "OBJECT ENCODING i", "SADD i a", "OBJECT ENCODING i", "SREM i a", "OBJECT ENCODING i",
+             oracle="redis74"),
+    scenario("how large collections are kept", ("RPUSH", "l", b"x" * 9000), "OBJECT ENCODING l", "COPY l l2",
+             "OBJECT ENCODING l2", ("SADD", "s", b"x" * 65), "OBJECT ENCODING s", "COPY s s2", "OBJECT ENCODING s2",
+             ("ZADD", "z", 1, b"x" * 65), "OBJECT ENCODING z", "ZADD z 2 a", ("ZREM", "z", b"x" * 65),
+             "OBJECT ENCODING z",
+             ("HSET", "h", "f", b"x" * 65), "OBJECT ENCODING h", "RENAME h k", "OBJECT ENCODING k",
+             ("SADD", "i", *range(600)), "OBJECT ENCODING i", ("SADD", "n", *range(500)), "OBJECT ENCODING n",
+             ("ZADD", "y", *range(300)), "OBJECT ENCODING y", ("HSET", "g", *range(2000)),
+             "OBJECT ENCODING g", "SET k 1", "OBJECT ENCODING k", oracle="redis74"),
+    scenario("SORT leaves a sorted set as it is", "ZADD z 1 a 2 b", "SORT z ALPHA", deviates("OBJECT ENCODING z",
+             "encoding", b"$8\r\nlistpack\r\n")),
     scenario("how other commands leave a string", "INCR a", "OBJECT ENCODING a", "MSET a 5 b x", "OBJECT ENCODING a",
              "OBJECT ENCODING b", "GETSET a 7", "OBJECT ENCODING a", "SETEX a 100 5", "OBJECT ENCODING a",
              "APPEND new 12", "OBJECT ENCODING new", ("SET", "c", b"x" * 20_000), "OBJECT ENCODING c", "SET d 1",

@@ -42,12 +42,12 @@ def fill(client: RawClient, names: list[bytes]) -> None:
              "SCAN 0 MATCH b*", "SCAN 0 MATCH a", "SCAN 0 TYPE STRING", "SCAN 0 count 20"),
     scenario("options are checked", "SCAN", "SCAN 0 COUNT", "SCAN 0 COUNT 0", "SCAN 0 COUNT -1", "SCAN 0 COUNT abc",
              "SCAN 0 COUNT 1.5", "SCAN 0 MATCH", "SCAN 0 TYPE", "SCAN 0 FOO", "SCAN 0 FOO bar", "SCAN 0 COUNT 10 MATCH",
-             "SCAN 0 NOVALUES", "SCAN 0 COUNT 9223372036854775807", "SCAN 0 COUNT 9223372036854775808",
-             "SCAN 0 COUNT 5 COUNT 0"),
+             "SCAN 0 COUNT 9223372036854775807", "SCAN 0 COUNT 9223372036854775808", "SCAN 0 COUNT 5 COUNT 0"),
+    scenario("NOVALUES is for hashes", "SCAN 0 NOVALUES", "SCAN 0 novalues FOO", oracle="redis74"),
     scenario("cursors are checked", "SCAN abc", "SCAN 1.0", "SCAN 1x", "SCAN 0x0", "SCAN 00",
              "SCAN 99999999999999999999999"),
     scenario("odd cursors are judged as in Redis 7.4", "SCAN -1", "SCAN 18446744073709551616", "SCAN +0", 'SCAN " 0"',
-             "SCAN 18446744073709551615", "SCAN -0", 'SCAN ""', oracle="valkey"),
+             "SCAN 18446744073709551615", "SCAN -0", 'SCAN ""', oracle="redis74"),
     scenario("an unknown type is one that no key has", "SET a 1", "SCAN 0 TYPE foo", 'SCAN 0 TYPE ""'),
     scenario("the number of words is checked", "KEYS", "KEYS a b", "RANDOMKEY a", "DBSIZE a"),
     scenario("KEYS with patterns", "MSET hello 1 hallo 1 hxllo 1 hllo 1 heeeello 1 h[llo 1 other 1", *(
@@ -105,8 +105,23 @@ def test_scan_goes_on_from_a_cursor_whose_key_is_gone(client: RawClient) -> None
 
 def test_scan_selects_by_type(client: RawClient) -> None:
     fill(client, [b"a", b"b"])
-    assert sorted(parsed(client.call("SCAN", 0, "TYPE", "string"))[1]) == [b"a", b"b"]
     assert parsed(client.call("SCAN", 0, "TYPE", "zset"))[1] == []
+    for words in (
+        "RPUSH l 1", "SADD s 1", "ZADD z 1 a", "HSET h f v", "XADD x * f v", "RPUSH l2 1", "PFADD p a",
+        "XADD x2 1-1 a 1", "XDEL x2 1-1", "HSET gone f v", "PEXPIREAT gone 1",
+    ):  # fmt: skip
+        client.call(*words.split())
+    of_type = {
+        "string": [b"a", b"b", b"p"], "list": [b"l", b"l2"], "set": [b"s"], "zset": [b"z"], "hash": [b"h"],
+        "stream": [b"x", b"x2"], "module": [],
+    }  # fmt: skip
+    for kind, names in of_type.items():
+        for count in (1, 1000):
+            found = [name for page in pages(client, "TYPE", kind, "COUNT", count) for name in page]
+            assert sorted(found) == names
+    assert sorted(parsed(client.call("KEYS", "*"))) == sorted(name for names in of_type.values() for name in names)
+    assert client.call("DBSIZE") == b":10\r\n"
+    assert parsed(client.call("SCAN", 0, "TYPE", "HASH", "MATCH", "h*", "COUNT", 100))[1] == [b"h"]
 
 
 def test_rows_of_one_cursor_stand_in_one_page(mariadb_rowdis: Rowdis, mariadb: MariaDB) -> None:

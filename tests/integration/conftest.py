@@ -20,6 +20,7 @@ from storage.execution import Executor, Plan
 from storage.housekeeping import Housekeeper
 from storage.identifiers import Identifiers
 from storage.keyspace import Keyspace
+from storage.owned import OWNED_TABLES
 from storage.tables import Tables
 from storage.unit import Attempt
 from tests.conftest import services
@@ -104,8 +105,9 @@ class Store:
 
     def empty(self) -> None:
         """Delete all keys and what hangs on them; the schema, the sequence and the map of databases stay."""
-        for table in ("key", "string_chunk", "garbage", "marker", "worker", "instance", "space"):
-            self.sql(f"DELETE FROM rowdis_{table}")
+        names = [f"rowdis_{name}" for name in ("key", "garbage", "marker", "worker", "instance", "space")]
+        for name in [*names, *(table.name for table in OWNED_TABLES)]:
+            self.sql(f"DELETE FROM {name}")
         self.sql("DELETE FROM rowdis_meta WHERE name NOT IN ('schema_version', 'epoch')")
 
     def check(self, *, repair: bool = False) -> list[Finding]:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from storage import schema, strings
+from storage import reaper, schema, strings
 from storage.database import Database
 from storage.dialect import Limits
 from storage.engines import Target
@@ -117,7 +117,8 @@ def test_sweepers_of_several_instances_do_not_meet(store: Store) -> None:
     assert store.check() == []
 
 
-def test_reaper_deletes_the_chunks_of_deleted_values_in_steps(store: Store) -> None:
+def test_reaper_deletes_the_chunks_of_deleted_values_in_steps(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaper, "STEPS", 1)
     value = bytes(5 * 1024 * 1024)  # 80 chunks: more than one step takes
     store.write(lambda db: strings.write(db, b"k", value))
     store.write(lambda db: db.remove(db.find(b"k")), b"k")  # type: ignore[arg-type]

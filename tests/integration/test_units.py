@@ -10,8 +10,8 @@ import pytest
 
 from storage import strings
 from storage.connection import Connection
-from storage.errors import Conflict, Duplicate, LostConnection, NotApplied, StorageError
-from storage.execution import Plan
+from storage.errors import Conflict, Duplicate, LockWait, LostConnection, NotApplied, StorageError
+from storage.execution import Patience, Plan
 from storage.keyspace import Keyspace
 from storage.unit import Attempt, digest_of
 from tests.integration.conftest import Store
@@ -375,3 +375,31 @@ def test_errors_of_the_driver_get_their_meaning(store: Store) -> None:
             connection.execute("UPDATE rowdis_key SET size=1 WHERE space=%s AND digest=%s", place)
         other.rollback()
     assert store.database.in_use == 0
+
+
+@pytest.mark.parametrize("patience", [Patience.BRIEF, Patience.NONE])
+@pytest.mark.parametrize("blind", [False, True], ids=["read", "blind"])
+def test_lock_that_is_not_given_is_passed_on_and_nothing_applied(
+    store: Store, patience: Patience, blind: bool
+) -> None:
+    def write(attempt: Attempt) -> None:
+        strings.write(Keyspace(attempt, 0), b"held", b"2")
+        strings.write(Keyspace(attempt, 0), b"mate", b"2")
+
+    names = [(0, b"held"), (0, b"mate")]
+    plan = Plan(True, [] if blind else names, names if blind else [], patience=patience)
+    store.run_blind(b"held", b"1")
+    with program(store) as other:
+        lock(other, store, b"held")
+        start = time.monotonic()
+        with pytest.raises(LockWait):
+            store.run(plan, write)
+        assert (time.monotonic() - start < 1) is (patience is Patience.NONE)
+        assert value(store, b"held") == b"1"
+        assert value(store, b"mate") is None
+        with pytest.raises(NotApplied):
+            store.run(plan, write, seconds=-1)
+        other.rollback()
+    store.run(plan, write)
+    assert value(store, b"held") == value(store, b"mate") == b"2"
+    assert store.check() == []

@@ -21,6 +21,7 @@ SOUND = KeyRecord(
         SOUND._replace(expire_at=1),
         SOUND._replace(key_id=9, size=100_000, length=None),
         SOUND._replace(type=int(Type.HASH), key_id=9, size=1, length=None),
+        SOUND._replace(type=int(Type.STREAM), key_id=9, size=0, length=62),
     ],
 )
 def test_sound_rows_are_not_complained_of(record: KeyRecord) -> None:
@@ -37,6 +38,8 @@ def test_sound_rows_are_not_complained_of(record: KeyRecord) -> None:
         (SOUND._replace(size=-5), ["sizes"]),
         (SOUND._replace(size=6), ["sizes"]),
         (SOUND._replace(length=None), ["values"]),
+        (SOUND._replace(type=int(Type.LIST)), ["values"]),
+        (SOUND._replace(type=int(Type.LIST), key_id=9, size=0), ["sizes"]),
         (SOUND._replace(key_id=9), ["values"]),
         (SOUND._replace(version=0), ["versions"]),
         (SOUND._replace(type=int(Type.LIST), size=0, length=None), ["sizes"]),

@@ -1,5 +1,8 @@
 """Redis's grammar of numbers: the cases that differ from Python's."""
 
+import math
+import sys
+
 import pytest
 
 from protocol.numbers import (
@@ -8,6 +11,7 @@ from protocol.numbers import (
     format_double,
     format_human,
     long_double_is_finite,
+    parse_c_double,
     parse_double,
     parse_integer,
     parse_unsigned,
@@ -149,3 +153,27 @@ def test_no_long_double_is_refused(data: bytes) -> None:
 def test_infinity_is_a_long_double_that_is_not_finite() -> None:
     assert all(map(long_double_is_finite, [b"1", b"0e" + b"9" * 5000, b"1e-4940", b"0" * 5119]))
     assert not any(map(long_double_is_finite, [b"inf", b"-INFINITY"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"", 0.0), (b"\0x", 0.0), (b" \t\n\v\f\r7", 7.0), (b"1\0abc", 1.0), (b"-INF", -math.inf), (b"0x.8", 0.5),
+        (b"2.2250738585072014e-308", sys.float_info.min), (b"0x1p-1074", 5e-324), (b"-0x1.8p-1073", -1.5e-323),
+        (b"0e-400", 0.0),
+    ],
+)  # fmt: skip
+def test_c_double_is_what_strtod_takes_whole(text: bytes, value: float) -> None:
+    assert parse_c_double(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b" ", b"1 ", b"x", b"1e", b"0x", b"nan", b"1_0", b"5e-324", b"-1e-310", b"0x1.8p-1074", b"1e-400", b"1e400",
+        b"0x1p5000", "\u0663".encode(),
+    ],
+)  # fmt: skip
+def test_c_double_is_refused_where_strtod_stops_early_or_sees_a_range_error(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"double"):
+        parse_c_double(text)

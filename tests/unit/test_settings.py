@@ -236,8 +236,7 @@ def test_set_changes_all_or_nothing() -> None:
 
 def test_an_alias_sets_the_same_value() -> None:
     settings = Settings()
-    assert settings.set([("hash-max-ziplist-entries", "3")]) == ["hash-max-listpack-entries"]
-    assert settings.hash_max_listpack_entries == 3
+    settings.set([("hash-max-ziplist-entries", "3")])
     assert shown(settings, "hash-max-*-entries") == {"hash-max-listpack-entries": "3", "hash-max-ziplist-entries": "3"}
 
 
