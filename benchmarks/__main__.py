@@ -65,9 +65,14 @@ def _measure(stack: ExitStack, options: argparse.Namespace, results: Results) ->
     measurement = measure.Measurement(subjects, results)
     for subject in subjects:
         print(f"{subject.label}: {', '.join(f'{name}={value}' for name, value in subject.settings.items())}")
-    measurement.fill()
-    measurement.alternate()
-    measurement.count()
+    if options.only != "collections":
+        measurement.fill()
+        measurement.alternate()
+        measurement.count()
+    if options.only != "strings":
+        measurement.collections(min(3, options.alternations))
+    if options.only:
+        return
     measurement.default_tests(options.default_requests)
     measurement.peaks()
     measurement.idle(options.idle_clients)
@@ -86,6 +91,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keyspace", type=int, metavar="N", help="100000; 5000 when quick")
     parser.add_argument("--minutes", type=float, metavar="N", help="of load with an eye on memory: 0; 10 when long")
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="A,B", help=", ".join(LABELS))
+    parser.add_argument("--only", choices=("strings", "collections"), help="these loads, and nothing else")
     parser.add_argument("--rowdis-options", default="", metavar="WORDS", help='such as "--workers 2"')
     parser.add_argument("--report", type=Path, metavar="PAGE", help="docs/performance.md; none when quick")
     options = parser.parse_args(arguments)
@@ -99,7 +105,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("seconds", 0.2, 1.5),
         ("keyspace", 5000, 100_000),
         ("minutes", 0.0, _LONG_MINUTES if options.long else 0.0),
-        ("report", None, PAGE),
+        ("report", None, None if options.only else PAGE),
     ):
         if getattr(options, name) is None:
             setattr(options, name, quick_value if quick else value)

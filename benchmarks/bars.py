@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks import collections
 from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY, ROWDIS, Results, Scenario, find
 from benchmarks.servers import ROWDIS_PREFIX
 
@@ -46,6 +47,7 @@ def judge(results: Results) -> list[Bar]:
         *_durability(results),
         *_speed(results),
         *_hot(results),
+        *_collections(results),
         *_memory(results),
         *_correctness(results),
     ]
@@ -119,6 +121,14 @@ def _hot(results: Results) -> Iterator[Bar]:
                 hot, spread = find(test, pipeline=pipeline, spread=False), find(test, pipeline=pipeline)
                 what = f"{LABELS[subject]}: {hot.title} / spread keys"
                 yield _at_least(what, results.ratio((subject, hot), (subject, spread)), SAME)
+
+
+def _collections(results: Results) -> Iterator[Bar]:
+    for scenario in collections.SCENARIOS:
+        wanted = collections.BY_TEST[scenario.test].bars[scenario.pipeline != 1]
+        if wanted:
+            what = f"{scenario.title}: {LABELS[MARIADB]} / {LABELS[ALWAYS]}"
+            yield _at_least(what, results.ratio((MARIADB, scenario), (ALWAYS, scenario)), wanted)
 
 
 def _at_least(what: str, ratio: float | None, wanted: float) -> Bar:

@@ -22,6 +22,7 @@ _RECEIVE = 256 * 1024
 _PATIENCE_S = 30.0
 _FILL_CLIENTS = 16
 _FILL_PIPELINE = 100
+_SEND_PIPELINE = 1000
 
 #: As long as the values of redis-benchmark, so that it does not matter which of the two wrote a key last.
 VALUE = b"VXK"
@@ -74,6 +75,17 @@ def fill(port: int, keyspace: int) -> None:
     """SET all keys, so that no scenario depends on what ran before it."""
     requests = (encode_command((b"SET", name, value)) for name, value in fill_contents(keyspace))
     _drive(port, _FILL_CLIENTS, _batches(requests))
+
+
+def send(port: int, requests: Iterator[bytes]) -> None:
+    """Send encoded commands in pipelines; LoadFailed at the first error."""
+    with RawClient(("127.0.0.1", port)) as client:
+        while some := list(itertools.islice(requests, _SEND_PIPELINE)):
+            client.send_raw(b"".join(some))
+            for _ in some:
+                reply = client.read()
+                if reply.startswith(b"-"):
+                    raise LoadFailed(reply.decode(errors="replace").strip())
 
 
 def mixed(port: int, tests: Sequence[str], *, clients: int, pipeline: int, keyspace: int, seconds: float) -> Sample:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pymysql
 
-from benchmarks import load, memory, redis_benchmark, servers
+from benchmarks import collections, load, memory, redis_benchmark, servers
 from benchmarks.load import LoadFailed
 from benchmarks.redis_benchmark import BenchmarkFailed
 from benchmarks.results import LABELS, ROWDIS, SCENARIOS, LargeReads, Results, Sample, Scenario, Tables, find
@@ -38,6 +38,8 @@ class Measurement:
         self._rates: dict[tuple[str, Scenario], float] = {}
         self._incremented: Counter[str] = Counter()
         self._perhaps: Counter[str] = Counter()
+        #: The number of the next element that `collections.prepare` makes.
+        self._fed: Counter[str] = Counter()
         for subject in subjects:
             results.settings[subject.key] = subject.settings
         self._rowdis = [subject for subject in self.subjects if subject.key in ROWDIS]
@@ -64,6 +66,20 @@ class Measurement:
                         sample = self._measure(subject, scenario)
                         self.results.samples.setdefault((subject.key, scenario), []).append(sample)
                         shown.append(f"{subject.key} {sample.rate:,.0f}" if sample else f"{subject.key} failed")
+                print(f"  {scenario.title}: {', '.join(sorted(shown))}", flush=True)
+
+    def collections(self, alternations: int) -> None:
+        """The loads on collections, on Rowdis with MariaDB and on Redis, each measurement after its preparation."""
+        subjects = [subject for subject in self.subjects if subject.key in collections.SUBJECTS]
+        for number in range(alternations):
+            print(f"collections, alternation {number + 1} of {alternations}", flush=True)
+            order = subjects if number % 2 else subjects[::-1]
+            for scenario in collections.SCENARIOS:
+                shown = []
+                for subject in order:
+                    sample = self._measure(subject, scenario)
+                    self.results.samples.setdefault((subject.key, scenario), []).append(sample)
+                    shown.append(f"{subject.key} {sample.rate:,.0f}" if sample else f"{subject.key} failed")
                 print(f"  {scenario.title}: {', '.join(sorted(shown))}", flush=True)
 
     def count(self) -> None:
@@ -139,8 +155,12 @@ class Measurement:
         """One measurement; None if it failed, which is noted."""
         with self._noting(f"{scenario.title} on {subject.label}"):
             run = self._own if scenario.own else self._redis_benchmark
+            if scenario in collections.SCENARIOS:
+                run = self._on_collections
             if not scenario.own and (subject.key, scenario) not in self._rates:
                 self._warm_up(subject, scenario)
+            if scenario in collections.SCENARIOS:
+                self._prepare(subject, scenario, seconds or self.results.seconds)
             before = subject.counters()
             sample = run(subject, scenario, seconds or self.results.seconds)
             after = subject.counters()
@@ -151,15 +171,46 @@ class Measurement:
     def _warm_up(self, subject: Subject, scenario: Scenario) -> None:
         """Find out how many requests a measurement needs to take its time."""
         self._rates[subject.key, scenario] = 0.0
+        run = self._on_collections if scenario in collections.SCENARIOS else self._redis_benchmark
         for _ in range(2):
-            sample = self._redis_benchmark(subject, scenario, _WARM_UP_S)
+            if scenario in collections.SCENARIOS:
+                self._prepare(subject, scenario, _WARM_UP_S)
+            sample = run(subject, scenario, _WARM_UP_S)
             self._rates[subject.key, scenario] = min(sample.rate, _FASTEST)
 
-    def _redis_benchmark(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
+    def _requests(self, subject: Subject, scenario: Scenario, seconds: float) -> int:
+        """How many requests take about so long."""
         at_once = scenario.clients * scenario.pipeline
         requests = max(8 * at_once, _LEAST_REQUESTS, int(self._rates.get((subject.key, scenario), 0.0) * seconds))
         # Whole pipelines: redis-benchmark reads the replies to all it has sent only if it sends no more than it counts.
-        requests -= requests % scenario.pipeline
+        return requests - requests % scenario.pipeline
+
+    def _prepare(self, subject: Subject, scenario: Scenario, seconds: float) -> None:
+        requests = self._requests(subject, scenario, seconds)
+        collections.prepare(subject.port, scenario, requests, self._fed[subject.key])
+        self._fed[subject.key] += 2 * requests + collections.SPREAD
+
+    def _on_collections(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
+        requests = self._requests(subject, scenario, seconds)
+        before = collections.left(subject.port, scenario)
+        [sample] = redis_benchmark.run(
+            subject.port,
+            scenario.test,
+            requests=requests,
+            clients=scenario.clients,
+            pipeline=scenario.pipeline,
+            keyspace=collections.keyspace(scenario),
+            words=collections.words(scenario),
+        )
+        if before:
+            popped = before - collections.left(subject.port, scenario)
+            key = (subject.key, scenario)
+            nil = 1 - popped / requests
+            self.results.nil_replies[key] = max(nil, self.results.nil_replies.get(key, 0.0))
+        return sample
+
+    def _redis_benchmark(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
+        requests = self._requests(subject, scenario, seconds)
         increments = requests if scenario.test == "incr" else 0
         try:
             [sample] = redis_benchmark.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import subprocess
+from collections.abc import Sequence
 
 from benchmarks.results import Sample
 from tests.services.process import find_program
@@ -25,13 +26,24 @@ class BenchmarkFailed(Exception):
 
 
 def run(
-    port: int, tests: str, *, requests: int, clients: int = 50, pipeline: int = 1, keyspace: int | None = None
+    port: int,
+    tests: str,
+    *,
+    requests: int,
+    clients: int = 50,
+    pipeline: int = 1,
+    keyspace: int | None = None,
+    words: Sequence[str] = (),
 ) -> list[Sample]:
-    """One call; a sample for each test. Without `keyspace` every request names the same key."""
-    command = [find_program("redis-benchmark"), "-h", "127.0.0.1", "-p", str(port), "-t", tests, "-n", str(requests)]
+    """One call; a sample for each test. Without `keyspace` every request names the same key.
+
+    With `words`, which may hold `__rand_int__`, that command is the load and `tests` only its name.
+    """
+    command = [find_program("redis-benchmark"), "-h", "127.0.0.1", "-p", str(port), "-n", str(requests)]
     command += ["-c", str(clients), "-P", str(pipeline), "--csv", "--precision", "3"]
     if keyspace is not None:
         command += ["-r", str(keyspace)]
+    command += words or ["-t", tests]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     except subprocess.TimeoutExpired:

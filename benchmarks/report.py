@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks import bars
+from benchmarks import bars, collections
 from benchmarks.bars import MB, Bar
 from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY, SCENARIOS, Results, find
 
@@ -46,6 +46,7 @@ def _sections(results: Results, judged: Sequence[Bar], plot_name: str) -> Iterat
     yield f"![Requests per second of every server under every load]({plot_name})\n"
     yield from _bars(results, judged)
     yield from _rates(results)
+    yield from _collections(results)
     yield from _latencies(results)
     yield from _ratios(results)
     yield from _commits(results)
@@ -98,6 +99,28 @@ def _rates(results: Results) -> Iterator[str]:
             )
         rows.append((scenario.title, *cells))
     yield _table(("", *(LABELS[subject] for subject in subjects)), rows)
+
+
+def _collections(results: Results) -> Iterator[str]:
+    """Loads on collections: rates, ratio, and how many pops found nothing."""
+    rows = []
+    for scenario in collections.SCENARIOS:
+        ours, theirs = results.rate(MARIADB, scenario), results.rate(ALWAYS, scenario)
+        if ours is None or theirs is None:
+            continue
+        ratio = results.ratio((MARIADB, scenario), (ALWAYS, scenario))
+        nil = results.nil_replies.get((MARIADB, scenario))
+        rows.append((
+            scenario.title,
+            f"{ours:,.0f}",
+            f"{theirs:,.0f}",
+            _NONE if ratio is None else f"{ratio:.3g}",
+            _NONE if nil is None else f"{nil:.1%}",
+        ))
+    if rows:
+        yield "### Collections, requests per second\n"
+        yield "Medians; the last column is the share of pops that found an empty collection, at most.\n"
+        yield _table(("", LABELS[MARIADB], LABELS[ALWAYS], "ratio", "nil"), rows)
 
 
 def _latencies(results: Results) -> Iterator[str]:

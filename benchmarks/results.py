@@ -121,6 +121,8 @@ class Results:
     workers: dict[str, int] = field(default_factory=dict)
     default_tests: dict[str, str] = field(default_factory=dict)
     """What stopped redis-benchmark's own list of tests; empty if nothing did."""
+    nil_replies: dict[tuple[str, Scenario], float] = field(default_factory=dict)
+    """The share of pops that found nothing, the highest of all measurements."""
     missing_tests: dict[str, list[str]] = field(default_factory=dict)
     peaks: dict[str, dict[str, int]] = field(default_factory=dict)
     """Peak resident bytes by process."""
