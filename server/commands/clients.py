@@ -240,7 +240,7 @@ def client_unblock(session: Session, args: Args) -> Reply:
     number = integer(args[2])
 
     client = session.instance.clients.get(number)
-    return int(client is not None and client.session.unblock(with_error))
+    return int(client is not None and session.instance.waiters.unblock(client.session, with_error=with_error))
 
 
 def _usage(args: Args) -> CommandError:
