@@ -18,6 +18,7 @@ from typing import TypeAlias
 Position: TypeAlias = tuple[float, float]
 
 STEPS = 26
+_CELLS = 1 << STEPS
 MAX_LONGITUDE = 180.0
 #: Where the square map of the Mercator projection ends.
 MAX_LATITUDE = 85.05112878
@@ -57,12 +58,7 @@ def encode(position: Position) -> int:
 
 def decode(code: int) -> Position:
     """The middle of the smallest cell with a code; of any 64 bits something on the map."""
-    west, south, east, north = Cell(STEPS, _gather(code >> 1), _gather(code)).bounds
-    longitude, latitude = (west + east) / 2, (south + north) / 2
-    return (
-        min(max(longitude, -MAX_LONGITUDE), MAX_LONGITUDE),
-        min(max(latitude, -MAX_LATITUDE), MAX_LATITUDE),
-    )
+    return _middle(_gather(code >> 1), MAX_LONGITUDE), _middle(_gather(code), MAX_LATITUDE)
 
 
 def code_of_score(score: float) -> int:
@@ -149,6 +145,15 @@ def cell_at(position: Position, step: int) -> Cell:
 
 def _offset(degrees: float, limit: float, step: int) -> int:
     return int((degrees + limit) / (2 * limit) * (1 << step))
+
+
+def _middle(offset: int, limit: float) -> float:
+    """The degrees in the middle of a column or row of the finest grid, on the map."""
+    low = offset / _CELLS * (2 * limit) - limit
+    high = (offset + 1) / _CELLS * (2 * limit) - limit
+    # Rounded as Redis rounds it.
+    middle = (low + high) / 2
+    return middle if -limit <= middle <= limit else math.copysign(limit, middle)
 
 
 def _spread(number: int) -> int:

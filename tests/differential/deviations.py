@@ -78,6 +78,13 @@ DEVIATIONS = {
         rowdis="does: the transaction is not executed.",
         reason="Clients that wait in XREADGROUP for a group that is destroyed are woken by the version of the key.",
     ),
+    "geo-ties": Deviation(
+        subject="COUNT of GEOSEARCH, GEORADIUS and relatives, for members that are equally far",
+        redis="sorts only as far as it has to, by an algorithm that mixes them up: which of them it gives, and in "
+        "which order, depends on all that is found.",
+        rowdis="gives them in the order in which they come without COUNT.",
+        reason="Redis's documentation defines no order among them; this one is the same from call to call.",
+    ),
 }
 
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from tests.differential.hashes import unnamed
+
 Command = tuple[bytes, ...]
 
 _MEMBERS = [b"m%d" % number for number in range(12)] + [b"", b"\x00\xff", b"x" * 70]
@@ -74,21 +76,25 @@ def commands(names: Sequence[bytes]) -> SearchStrategy[Command]:
         _line(b"FROMMEMBER", _member), _line(b"FROMLONLAT", _any_centre), _line(b"FROMLONLAT", _any_centre)
     )  # fmt: skip
     shape = st.one_of(_line(b"BYRADIUS", radius), _line(b"BYBOX", _length, radius), _line(b"BYBOX", _length, radius))
-    area = st.one_of(_line(around, shape), _line(shape, around), _line(around, around, shape), _line(around, shape, shape))
+    area = st.one_of(
+        _line(around, shape), _line(shape, around), _line(around, around, shape), _line(around, shape, shape)
+    )  # fmt: skip
     target = st.one_of(st.just(()), _line(st.sampled_from([b"STORE", b"STOREDIST"]), key))
     flags = st.sampled_from([(), (), (), (b"NX",), (b"XX",), (b"CH",), (b"XX", b"CH"), (b"NX", b"XX")])
     add = _line(b"GEOADD", key, flags, _added)
-    return st.one_of(
+    return unnamed(st.one_of(
         add, add, add, _line(b"GEOADD", key, _any_centre, _member), _line(b"GEOADD", key, _added, _member),
         _line(st.sampled_from([b"GEOPOS", b"GEOHASH"]), key, members), _line(b"ZREM", key, _member),
         _line(b"GEODIST", key, _member, _member), _line(b"GEODIST", key, _member, _member, _unit),
-        _line(b"GEORADIUS_RO", key, _any_centre, radius, _common), _line(b"GEORADIUSBYMEMBER_RO", key, _member, radius, _common),
+        _line(b"GEORADIUS_RO", key, _any_centre, radius, _common),
+        _line(b"GEORADIUSBYMEMBER_RO", key, _member, radius, _common),
         _line(b"GEORADIUS", key, _any_centre, radius, _common, target),
         _line(b"GEORADIUSBYMEMBER", key, _member, radius, target, _common),
-        _line(b"GEOSEARCH", key, area, _common), _line(b"GEOSEARCH", key, area, _common), _line(b"GEOSEARCH", key, around, _common),
-        _line(b"GEOSEARCHSTORE", key, key, area, _common), _line(b"GEOSEARCHSTORE", key, key, area, st.just((b"STOREDIST",))),
+        _line(b"GEOSEARCH", key, area, _common), _line(b"GEOSEARCH", key, area, _common),
+        _line(b"GEOSEARCH", key, around, _common), _line(b"GEOSEARCHSTORE", key, key, area, _common),
+        _line(b"GEOSEARCHSTORE", key, key, area, st.just((b"STOREDIST",))),
         _line(b"SET", key, b"1"), _line(b"DEL", key),
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def observations(names: Sequence[bytes]) -> list[Command]:

@@ -66,7 +66,7 @@ def test_random_commands_about_positions_are_answered_as_redis_answers_them(
     run_state_machine_as_test(
         machine,  # type: ignore[arg-type]  # any function that makes a machine will do
         settings=settings(
-            max_examples=25 * EXAMPLES,
+            max_examples=20 * EXAMPLES,
             stateful_step_count=25,
             deadline=None,
             database=None,

@@ -7,7 +7,7 @@ import pytest
 from protocol import errors
 from protocol.encoder import LARGE, encode, encode_parts
 from protocol.errors import CommandError
-from protocol.replies import NULL_ARRAY, OK, BigNumber, Double, Map, Push, SetOf, Simple, Verbatim
+from protocol.replies import NULL_ARRAY, OK, BigNumber, Double, DoubleText, Map, Push, SetOf, Simple, Verbatim
 
 FORMS: list[tuple[Any, bytes, bytes]] = [
     (b"", b"$0\r\n\r\n", b"$0\r\n\r\n"),
@@ -25,6 +25,7 @@ FORMS: list[tuple[Any, bytes, bytes]] = [
     (CommandError(b"ERR a\r\nb\r\n"), b"-ERR a  b\r\n", b"-ERR a  b\r\n"),
     (Double(0.1), b"$19\r\n0.10000000000000001\r\n", b",0.10000000000000001\r\n"),
     (Double(3), b"$1\r\n3\r\n", b",3\r\n"),
+    (DoubleText(b"0.10000000000000001"), b"$19\r\n0.10000000000000001\r\n", b",0.10000000000000001\r\n"),
     (Double("-inf"), b"$4\r\n-inf\r\n", b",-inf\r\n"),
     (BigNumber(2**70), b"$22\r\n1180591620717411303424\r\n", b"(1180591620717411303424\r\n"),
     (Verbatim(b"txt", b"hi"), b"$2\r\nhi\r\n", b"=6\r\ntxt:hi\r\n"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storage.geo import expected
 from storage.geo_areas import Box, Circle, Shape, covering
 from storage.geohash import (
     MAX_LATITUDE,
@@ -173,3 +174,10 @@ def test_a_box_is_as_wide_in_metres_at_every_latitude() -> None:
     assert box.distance_m((1.9, 58.3)) is None
     assert box.distance_m((1.6, 58.3)) is not None
     assert box.distance_m((0.0, 58.1)) is None
+
+
+def test_what_a_search_will_read_is_guessed_by_the_size_of_its_area() -> None:
+    small, large, huge = (Circle(PALERMO, 1.0, radius_m) for radius_m in (100, 10_000, 1_000_000))
+    assert expected(small, 1_000_000) < 1000 < expected(large, 1_000_000) < 1_000_000
+    assert expected(huge, 1_000_000) == 1_000_000
+    assert expected(large, 10_000) < 1000
