@@ -192,8 +192,9 @@ def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) ->
         together = 0
         serving = Serving(waiters, attempt, execute) if waiters else None
         after = serving.look if serving is not None else None
-        if any(run.wants for run in runs):
-            _prefetch(runs, attempt)
+        hopeful = [*runs, *[waiter.run for waiter in waiters]] if waiters else runs
+        if any(run.wants for run in hopeful):
+            _prefetch(hopeful, attempt)
         for run in runs:
             # An earlier try may have found large values that are gone now.
             run.put_back = False

@@ -24,6 +24,8 @@ DIGEST_BYTES = 16
 FIRST = bytes(DIGEST_BYTES)
 #: Rows of one SELECT that reads a collection page by page.
 PAGE = 2000
+#: Parts of one UNION.
+_PARTS = 50
 
 
 #: Takes the elements of a page: (digest, record) of each.
@@ -69,6 +71,8 @@ class ElementTable:
                             "WHERE key_id=%s AND digest>=%s AND digest<%s ORDER BY key_id, digest LIMIT %s")
         set_("whole", f"SELECT key_id, chunks, {listed} FROM {self.name} FORCE INDEX (PRIMARY) "
                       "WHERE key_id IN ({rows})")
+        set_("nth", f"(SELECT key_id, chunks, {listed} FROM {self.name} FORCE INDEX (PRIMARY) "
+                    "WHERE key_id=%s ORDER BY key_id, digest LIMIT %s,1)")
         set_("insert", f"INSERT INTO {self.name} (key_id, digest, chunks, {listed}) VALUES {{rows}}")
         set_("upsert", f"{self.insert} ON DUPLICATE KEY UPDATE {updates}")
         # A plain DELETE takes no index hint: MariaDB reads, and locks, the whole of a small table for a list of keys.
@@ -83,6 +87,7 @@ class ElementTable:
     page: str = ""
     page_before: str = ""
     whole: str = ""
+    nth: str = ""
     insert: str = ""
     upsert: str = ""
     delete: str = ""
@@ -211,6 +216,25 @@ class Elements:
         if before is not None:
             template, arguments = self._table.page_before, (*place, before, limit)
         self._attempt.defer_query(template, arguments, lambda rows: take(self._found(row, rows, True)))
+
+    def defer_nth(self, places: Sequence[tuple[int, int]], take: Callable[[int, Record], None]) -> None:
+        """Ask for elements by the id of their key and their place in the order of digests, from 0 on.
+
+        The database counts its way to them, so they should not be far. They are remembered, and each is handed to
+        `take` with the id after the attempt's next trip.
+        """
+        self.flush()
+
+        def found(rows: tuple[Row, ...]) -> None:
+            for key_id, chunks, *columns in rows:
+                record = self._record(chunks, columns)
+                self._learn(key_id, record[0], record, chunks)
+                take(key_id, record)
+
+        for start in range(0, len(places), _PARTS):
+            some = places[start : start + _PARTS]
+            template = " UNION ALL ".join([self._table.nth] * len(some))
+            self._attempt.defer_query(template, [number for place in some for number in place], found)
 
     def every(self, row: Owner) -> list[Record]:
         """All records of a collection in the order of digests, read page by page."""

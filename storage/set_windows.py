@@ -1,9 +1,9 @@
 """Drawing members of large sets by chance: from neighbours in the order of digests, which has nothing to do with them.
 
-What is drawn without being removed comes from random places, a few members from each.  SPOP goes on where it was: its window, of the
-next members in the order of digests, is moved through the set, and each member it gives is drawn from the window.  So
-all pops of a batch share one query, and none has to look past the rows deleted by earlier ones, which may still be
-there for somebody who has been reading for long.
+What is drawn without being removed comes from random places, a few members from each.  SPOP goes on where it was: its
+window, of the next members in the order of digests, is moved through the set, and each member it gives is drawn from
+the window.  So all pops of a batch share one query, and none has to look past the rows deleted by earlier ones, which
+may still be there for somebody who has been reading for long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from storage.unit import Attempt, KeyRow
 NEIGHBOURS = 64
 #: How many members are drawn from one place without being removed, at most.
 _SHARED = 8
+#: Sets with up to so many members are counted through to a place, of which each is as likely as any other, if not more
+#: than so many are popped of them at a time.
+COUNTED, _AT_A_TIME = 1024, 4
 
 #: The digest of a member and itself.
 Entry = tuple[bytes, bytes]
@@ -75,7 +78,7 @@ class Draws:
             if len(names) < min(NEIGHBOURS, row.size):
                 # The first members follow the last ones.
                 missing = NEIGHBOURS - len(names)
-                names += [record[0] for _, record in self._elements.page(row, FIRST, missing)]
+                names += [record[0] for _, record in self._elements.page(row, FIRST, missing, remember=True)]
             name = random.choice(names)
             if left > 1:
                 places.append((names, left - 1))
@@ -133,6 +136,8 @@ class Windows:
         # What commands to come are going to pop.
         self._expected: dict[int, int] = {}
         self._wanted: dict[int, tuple[KeyRow, bytes]] = {}
+        # Members at places of sets small enough to be counted through.
+        self._counted: dict[int, list[bytes]] = {}
         attempt.prefetchers.append(self.prefetch)
 
     def want(self, row: KeyRow, place: bytes) -> None:
@@ -145,11 +150,29 @@ class Windows:
         self._expected[row.key_id] = self._expected.get(row.key_id, 0) + number
 
     def prefetch(self) -> None:
-        """Defer the reading of the windows wanted."""
+        """Defer the reading of what was wanted."""
         wanted, self._wanted = self._wanted, {}
+        places: list[tuple[int, int]] = []
         for row, place in wanted.values():
-            if row.key_id not in self._windows:
+            number = self._expected[row.key_id]
+            if not place and row.size <= COUNTED and number <= _AT_A_TIME:
+                places += [(row.key_id, nth) for nth in random.sample(range(row.size), min(number, row.size))]
+                self._counted[row.key_id] = []
+            elif not place and row.size <= NEIGHBOURS:
+                self._elements.want_all(row)
+            elif row.key_id not in self._windows:
                 self._defer(row, self._open(row, place))
+        self._elements.defer_nth(places, lambda key_id, record: self._counted[key_id].append(record[0]))
+        self._elements.prefetch()
+
+    def take_counted(self, row: KeyRow) -> bytes | None:
+        """A member drawn from all of a set, which is to be removed; None if nobody has asked for it in time."""
+        names = self._counted.get(row.key_id)
+        while names:
+            name = names.pop(random.randrange(len(names)))
+            if self._is_left(row, name):
+                return name
+        return None
 
     def draw(self, row: KeyRow, place: bytes) -> tuple[bytes, bytes]:
         """A member drawn from the window, which is to be removed, and the place of the window from now on."""
@@ -161,13 +184,18 @@ class Windows:
                 self._attempt.connection.send()
             while entries:
                 digest, name = entries.pop(random.randrange(min(NEIGHBOURS, len(entries))))
-                # It may have been removed by name since the window was read.
-                if self._elements.get(row, name) is not None:
-                    self._expected[row.key_id] = max(0, self._expected.get(row.key_id, 0) - 1)
+                if self._is_left(row, name):
                     return name, entries[0][0] if entries else following(digest) or FIRST
             # What is left was added since the window was read.
             del self._windows[row.key_id]
             place = b""
+
+    def _is_left(self, row: KeyRow, name: bytes) -> bool:
+        """Whether what was drawn is still there: it may have been removed by name since it was read."""
+        if self._elements.get(row, name) is None:
+            return False
+        self._expected[row.key_id] = max(0, self._expected.get(row.key_id, 0) - 1)
+        return True
 
     def _open(self, row: KeyRow, place: bytes) -> _Window:
         window = self._windows[row.key_id] = _Window(place or random.randbytes(DIGEST_BYTES))

@@ -29,6 +29,8 @@ _PREFETCHED: Final = 10_000
 _FEW_LEFT: Final = 5
 #: Random places of a large set that are looked at in one trip.
 _TOGETHER: Final = 256
+#: Of sets with up to so many members, to read all takes less time than to look for one.
+_TINY: Final = 16
 
 _STATE = struct.Struct(">QQB16s")
 _PRESENT = (
@@ -162,7 +164,7 @@ def want_random(db: Keyspace, name: bytes, *, removed: bool) -> None:
         return
     elements = _elements(db.attempt)
     place = state_of(row).place if removed else b""
-    if row.size <= NEIGHBOURS and not place:
+    if row.size <= (_TINY if removed else NEIGHBOURS) and not place:
         elements.want_all(row)
     elif removed:
         windows_of(db.attempt, elements).want(row, place)
@@ -238,10 +240,10 @@ def draw(db: Keyspace, row: KeyRow, number: int, *, repeat: bool) -> list[bytes]
         return every(db, row)
     elements = _elements(db.attempt)
     known = elements.known_wholly(row)
-    if known is None and row.size > PAGE // 2 and number * NEIGHBOURS <= row.size:
-        return _draw_few(db, row, number, repeat)
     if known is None and number == 1 and row.size > NEIGHBOURS:
         return [draws_of(db.attempt, elements).draw(row)]
+    if known is None and row.size > PAGE // 2 and number * NEIGHBOURS <= row.size:
+        return _draw_few(db, row, number, repeat)
     names = every(db, row)
     return random.choices(names, k=number) if repeat else random.sample(names, number)
 
@@ -268,10 +270,12 @@ def pop(db: Keyspace, row: KeyRow) -> bytes:
     """Remove a member drawn by chance, and the key with the last of them."""
     elements = _elements(db.attempt)
     known = elements.known_wholly(row) if row.size <= 2 * NEIGHBOURS else None
+    windows = windows_of(db.attempt, elements)
+    name: bytes | None
     if known is not None:
-        name: bytes = random.choice(known)[0]
-    else:
-        name, state_of(row).place = windows_of(db.attempt, elements).draw(row, state_of(row).place)
+        name = random.choice(known)[0]
+    elif (name := windows.take_counted(row)) is None:
+        name, state_of(row).place = windows.draw(row, state_of(row).place)
     elements.remove(row, name)
     _shrink(db, row, 1)
     return name

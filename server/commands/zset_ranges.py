@@ -231,7 +231,7 @@ def zrevrangebylex(db: Keyspace, args: Args) -> Reply:
 @command("ZRANGESTORE", arity=-5, flags=Is.WRITE | Is.DENYOOM, group="sorted-set", since="6.2.0", values=False,
          keys=(Keys(1, 1, 1, "OW update"), Keys(2, 2, 1, "RO access")), wants=_zrangestore.want,
          reads=_zrangestore.count, complexity="O(log(N)+M) with N members, M of which are stored",
-         syntax="dst src min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]")
+         syntax="destination source min max [BYSCORE | BYLEX] [REV] [LIMIT offset count]")
 def zrangestore(db: Keyspace, args: Args) -> Reply:
     """Store the members between two ranks, scores or members as another sorted set, and count them."""
     wanted = _zrangestore.parse(args)

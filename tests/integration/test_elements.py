@@ -250,6 +250,29 @@ def test_pages_are_in_the_order_of_digests_and_see_what_was_changed(store: Store
     assert not store.check()
 
 
+def test_elements_are_found_by_their_place_in_the_order_of_digests(store: Store, trips: list[list[str]]) -> None:
+    store.write(lambda db: [make(db, b"s", NAMES), make(db, b"t", [LONG])], b"s", b"t")
+    ordered = sorted(NAMES, key=digest_of)
+    trips.clear()
+
+    def change(db: Keyspace) -> None:
+        first, second = found(db, b"s"), found(db, b"t")
+        taken: list[tuple[int, bytes]] = []
+        places = [(first.key_id, 19), (second.key_id, 0), (first.key_id, 3), (first.key_id, 20)]
+        of(db).defer_nth(places, lambda key_id, record: taken.append((key_id, record[0])))
+        db.attempt.connection.send()
+        assert sorted(taken) == sorted(
+            [(first.key_id, ordered[19]), (first.key_id, ordered[3]), (second.key_id, LONG)]
+        )
+        assert of(db).get(first, ordered[3]) is not None
+        of(db).remove(first, ordered[19])
+        resize(db, first, -1)
+
+    store.write(change, b"s", b"t")
+    assert not about(trips, "SELECT")
+    assert set(stored(store, b"s")) == {*NAMES} - {ordered[19]}
+
+
 def test_long_names_lie_in_chunks_and_leave_none_behind(store: Store) -> None:
     others = [LONG + b"%d" % number for number in range(3)]
     store.write(lambda db: make(db, b"s", [*others, b"short"]), b"s")
