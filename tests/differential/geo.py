@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from tests.differential.hashes import unnamed
+from tests.differential.drawing import unnamed
 
 Command = tuple[bytes, ...]
 

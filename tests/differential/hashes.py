@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-Command = tuple[bytes, ...]
-Words = SearchStrategy[tuple[bytes, ...]]
+from tests.differential.drawing import FAR, Command, any_of, unnamed, words
 
-FAR = 33_177_117_420
 #: Too long for a row of the table.
 _LONG = b"".join(b"%07d|" % n for n in range(9000))
 
@@ -27,52 +25,29 @@ _WRONG_NUMBERS = [b"0", b"-1", b"2", b"9", b"abc"]
 _SCAN = [(), (b"COUNT", b"1"), (b"MATCH", b"[ab]"), (b"NOVALUES",), (b"COUNT", b"0"), (b"FOO",)]
 
 
-def _any(options: Sequence[bytes]) -> SearchStrategy[bytes]:
-    return st.integers(0, len(options) - 1).map(lambda number: options[number])
-
-
-def _words(*parts: SearchStrategy[bytes] | Words | bytes) -> Words:
-    """The parts one after the other, each one word or several."""
-
-    def flat(drawn: tuple[bytes | tuple[bytes, ...], ...]) -> tuple[bytes, ...]:
-        return tuple(word for part in drawn for word in ((part,) if isinstance(part, bytes) else part))
-
-    return st.tuples(*(st.just(part) if isinstance(part, bytes) else part for part in parts)).map(flat)
-
-
-def unnamed(strategy: SearchStrategy[Command]) -> SearchStrategy[Command]:
-    """The same without all it consists of, which Hypothesis likes to print."""
-
-    @st.composite
-    def drawn(draw: st.DrawFn) -> Command:
-        return draw(strategy)
-
-    return drawn()
-
-
 def commands(names: Sequence[bytes], *, long: bool = True) -> SearchStrategy[Command]:
     """One command about hashes of these names. Without `long`, none makes a hash whose order is undefined."""
-    key, field = _any(names), _any(_FIELDS)
-    value = _any([*_SHORT, b"x" * 65, _LONG]) if long else _any(_SHORT)
+    key, field = any_of(names), any_of(_FIELDS)
+    value = any_of([*_SHORT, b"x" * 65, _LONG]) if long else any_of(_SHORT)
     fields = st.lists(field, min_size=1, max_size=4).map(tuple)
     pairs = st.lists(st.tuples(field, value), min_size=1, max_size=4).map(
         lambda found: tuple(word for pair in found for word in pair)
     )
     counted = fields.map(lambda found: (b"FIELDS", b"%d" % len(found), *found))
-    named = st.one_of(counted, counted, counted, counted, _words(b"FIELDS", _any(_WRONG_NUMBERS), fields))
+    named = st.one_of(counted, counted, counted, counted, words(b"FIELDS", any_of(_WRONG_NUMBERS), fields))
     condition = st.sampled_from(_CONDITIONS)
-    moment = _any(_MOMENTS)
+    moment = any_of(_MOMENTS)
     return unnamed(st.one_of(
-        _words(b"HSET", key, pairs), _words(b"HSET", key, pairs), _words(b"HSET", key, pairs),
-        _words(b"HMSET", key, pairs), _words(b"HSET", key, pairs, field), _words(b"HSETNX", key, field, value),
-        _words(b"HDEL", key, fields), _words(b"HINCRBY", key, field, _any(_INTEGERS)),
-        _words(b"HINCRBYFLOAT", key, field, _any(_FLOATS)), _words(b"HGET", key, field), _words(b"HMGET", key, fields),
-        _words(b"HGETALL", key), _words(_any([b"HKEYS", b"HVALS", b"HLEN"]), key),
-        _words(_any([b"HEXISTS", b"HSTRLEN"]), key, field), _words(b"HSCAN", key, b"0", st.sampled_from(_SCAN)),
-        _words(b"HEXPIREAT", key, moment, condition, named), _words(b"HEXPIREAT", key, moment, condition, named),
-        _words(b"HPEXPIREAT", key, moment.map(lambda time: time + b"500"), condition, named),
-        _words(_any([b"HEXPIRE", b"HPEXPIRE"]), key, _any([b"0", b"-1", b"abc"]), condition, named),
-        _words(b"HPERSIST", key, named), _words(_any([b"HEXPIRETIME", b"HPEXPIRETIME"]), key, named),
+        words(b"HSET", key, pairs), words(b"HSET", key, pairs), words(b"HSET", key, pairs),
+        words(b"HMSET", key, pairs), words(b"HSET", key, pairs, field), words(b"HSETNX", key, field, value),
+        words(b"HDEL", key, fields), words(b"HINCRBY", key, field, any_of(_INTEGERS)),
+        words(b"HINCRBYFLOAT", key, field, any_of(_FLOATS)), words(b"HGET", key, field), words(b"HMGET", key, fields),
+        words(b"HGETALL", key), words(any_of([b"HKEYS", b"HVALS", b"HLEN"]), key),
+        words(any_of([b"HEXISTS", b"HSTRLEN"]), key, field), words(b"HSCAN", key, b"0", st.sampled_from(_SCAN)),
+        words(b"HEXPIREAT", key, moment, condition, named), words(b"HEXPIREAT", key, moment, condition, named),
+        words(b"HPEXPIREAT", key, moment.map(lambda time: time + b"500"), condition, named),
+        words(any_of([b"HEXPIRE", b"HPEXPIRE"]), key, any_of([b"0", b"-1", b"abc"]), condition, named),
+        words(b"HPERSIST", key, named), words(any_of([b"HEXPIRETIME", b"HPEXPIRETIME"]), key, named),
     ))  # fmt: skip
 
 
