@@ -12,7 +12,7 @@ waited for are compared every POLL_S seconds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ POLL_S = 0.1
 POLL_SHARE = 0.1
 #: Nobody will see the end of a longer time-out, and timers have limits.
 NEVER_MS = 100 * 365 * 24 * 3600 * 1000
-#: A batch serves so many waiters of one key; the others are looked at right behind it.
+#: A batch serves so many waiters of one key; if it leaves something, the others are looked at right behind it.
 MAX_CLAIMED = 128
 
 
@@ -57,7 +57,7 @@ class Waiter:
         self.timer: asyncio.TimerHandle | None = None
         #: A batch has it.
         self.claimed = False
-        #: A key of it was written where it could not be served: look again.
+        #: A key of it was written where it could not be served: whoever is woken for the key looks again.
         self.again = False
         #: The client is gone. Read by workers, which then give it nothing any more.
         self.gone = False
@@ -91,6 +91,11 @@ class Waiters:
     def __len__(self) -> int:
         return len(self._by_client)
 
+    @property
+    def keys(self) -> int:
+        """How many keys somebody waits for."""
+        return len(self._by_name)
+
     def add(self, run: Run) -> None:
         """A command found nothing: its client waits."""
         if run.session.input_ended:
@@ -108,26 +113,47 @@ class Waiters:
             waiter.timer = self._loop.call_later(blocked.timeout_ms / 1000, self._end, waiter, NULL_ARRAY)
         if self._next_look is None:
             self._next_look = self._loop.call_later(POLL_S, self._look)
+        if run.fed:
+            waiter.again = True
+            self.wake(waiter.seen)
 
-    def claim(self, names: Iterable[Name], taken: set[Name]) -> tuple[list[Waiter], set[Name]]:
+    def claim(
+        self, written: Iterable[Name], woken: Iterable[Name], taken: set[Name]
+    ) -> tuple[list[Waiter], set[Name]]:
         """Waiters of the keys that a batch writes, and keys whose waiters must be looked at once it is over.
 
-        `taken` are keys of other batches under way: who waits for one of those too can't be claimed now.
+        Of keys that it was only woken for, those who have to look `again`.  `taken` are keys of other batches under
+        way: who waits for one of those too can't be claimed now.
         """
-        claimed: list[Waiter] = []
+        claimed: dict[Waiter, None] = {}
         missed: set[Name] = set()
-        for name in names:
-            for count, waiter in enumerate(self._by_name.get(name, ())):
-                if waiter.claimed:
-                    if waiter not in claimed:
-                        missed.add(name)
-                elif count >= MAX_CLAIMED or not taken.isdisjoint(waiter.seen):
-                    missed.add(name)
-                    break
-                else:
-                    waiter.claimed = True
-                    claimed.append(waiter)
-        return claimed, missed
+        for name in written:
+            queue = self._by_name.get(name)
+            if queue and self._claim(queue, taken, claimed):
+                missed.add(name)
+        for name in woken:
+            queue = self._by_name.get(name)
+            if queue and self._claim([waiter for waiter in queue if waiter.again], taken, claimed):
+                missed.add(name)
+        return list(claimed), missed
+
+    def _claim(self, queue: Collection[Waiter], taken: set[Name], claimed: dict[Waiter, None]) -> bool:
+        """Claim waiters from the front of a queue. Whether some are left, who have to look again then."""
+        count = 0
+        left = closed = False
+        for waiter in queue:
+            if waiter in claimed:
+                continue
+            if not (closed or waiter.claimed):
+                # Nobody may be served in front of one who waits longer.
+                closed = count >= MAX_CLAIMED or not taken.isdisjoint(waiter.seen)
+            if closed or waiter.claimed:
+                waiter.again = left = True
+            else:
+                waiter.claimed, waiter.again = True, False
+                claimed[waiter] = None
+                count += 1
+        return left
 
     def release(self, claimed: list[Waiter], served: set[Waiter], missed: set[Name]) -> None:
         """A batch is over: answer whom it served; the others wait on, or end if something ended their waiting."""
@@ -142,17 +168,14 @@ class Waiters:
                 self._finish(waiter, waiter.due)
             elif waiter.again:
                 again.update(waiter.seen)
-            waiter.again = False
         for name in missed:
-            for waiter in self._by_name.get(name, ()):
-                if waiter.claimed:
-                    waiter.again = True
-                else:
-                    again.add(name)
+            # Who is claimed by another batch looks again when that is over.
+            if any(waiter.again and not waiter.claimed for waiter in self._by_name.get(name, ())):
+                again.add(name)
         self.wake(again)
 
     def wake(self, names: Iterable[Name]) -> None:
-        """Let a unit look whether there is something for those who wait for these keys."""
+        """Let a unit look whether there is something for those who wait for these keys and have to look again."""
         waited = [name for name in names if name in self._by_name]
         if waited:
             self._submit(Run.waking(next(iter(self._by_name[waited[0]])).run.session, waited))
@@ -220,10 +243,11 @@ class Waiters:
 
     def _seen(self, versions: dict[Name, int] | None, elapsed_s: float) -> None:
         """The versions are here (None: the database is away); whoever noted another one looks again."""
-        if versions is not None:
-            self.wake([
-                name
-                for name, version in versions.items()
-                if any(waiter.seen[name] != version and not waiter.claimed for waiter in self._by_name.get(name, ()))
-            ])
+        woken: dict[Name, None] = {}
+        for name, version in (versions or {}).items():
+            for waiter in self._by_name.get(name, ()):
+                if waiter.seen[name] != version and not waiter.claimed:
+                    waiter.again = True
+                    woken[name] = None
+        self.wake(woken)
         self._next_look = self._loop.call_later(max(POLL_S, elapsed_s / POLL_SHARE), self._look)

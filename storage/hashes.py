@@ -11,7 +11,7 @@ it grows, and is negative for fields that expire.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
 
@@ -148,13 +148,21 @@ def count(db: Keyspace, row: KeyRow) -> int:
 
 def every(db: Keyspace, row: KeyRow) -> list[Field]:
     """All fields; those of a compact hash in order."""
+    return list(each(db, row))
+
+
+def each(db: Keyspace, row: KeyRow) -> Iterator[Field]:
+    """What `every` gives, one by one: of a large hash no more than a page is held."""
     records: Sequence[Record]
-    if not is_compact(row):
-        records = _elements(db.attempt).every(row)
-        return [field for record in records if (field := _live(db, record)) is not None]
-    known = _whole_of(db.attempt).get(row)
-    records = _elements(db.attempt).every(row) if known is None else known
-    return sorted([field for record in records if (field := _live(db, record)) is not None], key=_order)
+    if is_compact(row):
+        known = _whole_of(db.attempt).get(row)
+        records = _elements(db.attempt).every(row) if known is None else known
+        yield from sorted([field for record in records if (field := _live(db, record)) is not None], key=_order)
+        return
+    for _, record in _elements(db.attempt).each(row):
+        field = _live(db, record)
+        if field is not None:
+            yield field
 
 
 def every_name(db: Keyspace, row: KeyRow) -> list[bytes]:
@@ -196,11 +204,19 @@ def set_many(db: Keyspace, row: KeyRow, pairs: Sequence[tuple[bytes, bytes]]) ->
     get_many(db, row, [name for name, _ in pairs])
     if len(pairs) > COMPACT_FIELDS:
         state_of(row).in_table = True
-    return sum([put(db, row, name, value) for name, value in pairs])
+    added = sum([_put(db, row, name, value, keep_expiry=False) for name, value in pairs])
+    db.touch(row)
+    return added
 
 
 def put(db: Keyspace, row: KeyRow, name: bytes, value: bytes, *, keep_expiry: bool = False) -> bool:
     """Give a field a value; it does not expire any more unless told otherwise. Whether there was no such field."""
+    added = _put(db, row, name, value, keep_expiry=keep_expiry)
+    db.touch(row)
+    return added
+
+
+def _put(db: Keyspace, row: KeyRow, name: bytes, value: bytes, *, keep_expiry: bool) -> bool:
     state = state_of(row)
     elements = _elements(db.attempt)
     stored = elements.get(row, name)
@@ -216,7 +232,6 @@ def put(db: Keyspace, row: KeyRow, name: bytes, value: bytes, *, keep_expiry: bo
     elements.put(row, Field(name, value, n, expire_at))
     if row.size > COMPACT_FIELDS or len(value) > COMPACT_BYTES or len(name) > COMPACT_BYTES:
         state.in_table = True
-    db.touch(row)
     return old is None
 
 
