@@ -49,11 +49,18 @@ def main(arguments: Sequence[str]) -> int:
         if not measured:
             return 2
         results.failures.append(("stopping the servers", str(error).splitlines()[0]))
-    judged = bars.judge(results)
-    if options.report is not None:
-        picture = options.report.with_suffix(".svg")
-        plot.write(picture, results)
-        report.write(options.report, results, judged, picture.name)
+    judged = []
+    if options.only != "collections":
+        judged = bars.judge(results)
+        if options.report is not None:
+            picture = options.report.with_suffix(".svg")
+            plot.write(picture, results)
+            report.write(options.report, results, judged, picture.name)
+    if options.only != "strings":
+        on_collections = bars.judge_collections(results)
+        judged += on_collections
+        if options.report is not None:
+            report.write_collections(options.report, results, on_collections)
     print(f"\n{report.plain(judged)}\n\n{report.summary(results)}")
     missed = len(bars.missed(judged))
     print(f"{missed or 'no'} bars missed; {time.monotonic() - started:.0f} s")
@@ -71,7 +78,7 @@ def _measure(stack: ExitStack, options: argparse.Namespace, results: Results) ->
         measurement.count()
     if options.only != "strings":
         measurement.collections(min(3, options.alternations))
-    if options.only:
+    if options.only == "collections":
         return
     measurement.default_tests(options.default_requests)
     measurement.peaks()
@@ -91,7 +98,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keyspace", type=int, metavar="N", help="100000; 5000 when quick")
     parser.add_argument("--minutes", type=float, metavar="N", help="of load with an eye on memory: 0; 10 when long")
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="A,B", help=", ".join(LABELS))
-    parser.add_argument("--only", choices=("strings", "collections"), help="these loads, and nothing else")
+    parser.add_argument("--only", choices=("strings", "collections"), help="these loads and their part of the page")
     parser.add_argument("--rowdis-options", default="", metavar="WORDS", help='such as "--workers 2"')
     parser.add_argument("--report", type=Path, metavar="PAGE", help="docs/performance.md; none when quick")
     options = parser.parse_args(arguments)
@@ -105,7 +112,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         ("seconds", 0.2, 1.5),
         ("keyspace", 5000, 100_000),
         ("minutes", 0.0, _LONG_MINUTES if options.long else 0.0),
-        ("report", None, None if options.only else PAGE),
+        ("report", None, PAGE),
     ):
         if getattr(options, name) is None:
             setattr(options, name, quick_value if quick else value)

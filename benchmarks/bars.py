@@ -42,15 +42,19 @@ class Bar:
 
 
 def judge(results: Results) -> list[Bar]:
-    """All bars, whether measured or not."""
+    """All bars but those on collections, whether measured or not."""
     return [
         *_durability(results),
         *_speed(results),
         *_hot(results),
-        *_collections(results),
         *_memory(results),
         *_correctness(results),
     ]
+
+
+def judge_collections(results: Results) -> list[Bar]:
+    """The bars on collections, and what they stand on."""
+    return [*_durability(results), *_collections(results)]
 
 
 def missed(bars: list[Bar]) -> list[Bar]:

@@ -13,6 +13,8 @@ from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY
 
 START = "<!-- results: written by `make bench`, do not edit -->"
 END = "<!-- end of results -->"
+COLLECTIONS_START = "<!-- collections: written by `make bench`, do not edit -->"
+COLLECTIONS_END = "<!-- end of collections -->"
 
 _VERDICTS = {True: "ok", False: "**missed**", None: "–"}
 _NONE = "–"
@@ -21,13 +23,22 @@ _RATIOS = ((MARIADB, ALWAYS), (MARIADB, MEMORY), (EMBEDDED, ALWAYS), (EMBEDDED, 
 
 
 def write(page: Path, results: Results, judged: Sequence[Bar], plot_name: str) -> None:
-    """Replace what stands between the markers of the page; ValueError if it has none."""
-    text = page.read_text()
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
+    """Replace the results on the page; ValueError if it has no markers for them."""
+    _replace(page, START, END, markdown(results, judged, plot_name))
+
+
+def write_collections(page: Path, results: Results, judged: Sequence[Bar]) -> None:
+    """Replace the results about collections on the page; ValueError if it has no markers for them."""
+    sections = [*_bars(results, judged), *_collections(results), *_conditions(results)]
+    _replace(page, COLLECTIONS_START, COLLECTIONS_END, "\n".join(sections))
+
+
+def _replace(page: Path, first: str, last: str, content: str) -> None:
+    before, start, rest = page.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not start or not end:
-        raise ValueError(f"{page.name} has no markers {START} and {END}")
-    page.write_text(f"{before}{START}\n\n{markdown(results, judged, plot_name)}\n{END}{after}")
+        raise ValueError(f"{page.name} has no markers {first} and {last}")
+    page.write_text(f"{before}{first}\n\n{content}\n{last}{after}")
 
 
 def markdown(results: Results, judged: Sequence[Bar], plot_name: str) -> str:
@@ -46,7 +57,6 @@ def _sections(results: Results, judged: Sequence[Bar], plot_name: str) -> Iterat
     yield f"![Requests per second of every server under every load]({plot_name})\n"
     yield from _bars(results, judged)
     yield from _rates(results)
-    yield from _collections(results)
     yield from _latencies(results)
     yield from _ratios(results)
     yield from _commits(results)
@@ -118,7 +128,7 @@ def _collections(results: Results) -> Iterator[str]:
             _NONE if nil is None else f"{nil:.1%}",
         ))
     if rows:
-        yield "### Collections, requests per second\n"
+        yield "### Requests per second\n"
         yield "Medians; the last column is the share of pops that found an empty collection, at most.\n"
         yield _table(("", LABELS[MARIADB], LABELS[ALWAYS], "ratio", "nil"), rows)
 
