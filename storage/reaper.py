@@ -22,6 +22,7 @@ TOGETHER = 64
 STEPS = 16
 
 _GARBAGE = "SELECT kind, id FROM rowdis_garbage WHERE kind IN (0,1) ORDER BY kind, id LIMIT %s"
+_ANY_KEY = "SELECT space FROM rowdis_key WHERE space=%s LIMIT 1"
 _REAPED = "DELETE FROM rowdis_garbage WHERE kind=%s AND id=%s"
 
 
@@ -61,9 +62,9 @@ class Reaper:
         with self._database.session() as connection:
             garbage = connection.fetch(self._sql(_GARBAGE), (TOGETHER,))
         ids = [number for kind, number in garbage if kind == GARBAGE_KEY]
-        for kind, number in garbage:
-            if kind == GARBAGE_SPACE and not self._ending.is_set():
-                self._reap_space(number)
+        spaces = [number for kind, number in garbage if kind == GARBAGE_SPACE]
+        if spaces:
+            self._reap_spaces(spaces)
         if ids and not self._reap_small(ids):
             for number in ids:
                 if not self._ending.is_set() and not self._reap_small([number]):
@@ -71,6 +72,20 @@ class Reaper:
                     self._go_on()
                     break
         return bool(garbage)
+
+    def _reap_spaces(self, spaces: list[int]) -> None:
+        """Strike off the empty spaces at once, since FLUSHALL replaces all, and delete keys of the others."""
+        used: set[int] = set()
+        with self._database.session() as connection:
+            for space in spaces:
+                connection.defer(self._sql(_ANY_KEY), (space,), lambda rows: used.update(*rows))
+            connection.send()
+        empty = [space for space in spaces if space not in used]
+        if empty:
+            self._run(partial(_strike_off, GARBAGE_SPACE, empty))
+        for space in spaces:
+            if space in used and not self._ending.is_set():
+                self._reap_space(space)
 
     def _reap_small(self, ids: list[int]) -> bool:
         """Delete all rows of some ids at once; False, with nothing deleted, if they are too many."""
@@ -89,8 +104,7 @@ class Reaper:
                     template = _delete_ids(table).replace("{rows}", " UNION ALL SELECT %s" * (len(ids) - 1))
                     attempt.write(template, ids)
                     _pass_on(attempt, rows)
-            for number in ids:
-                attempt.write(_REAPED, (GARBAGE_KEY, number))
+            _strike_off(GARBAGE_KEY, ids, attempt)
 
         self._run(delete)
         self.reaped += len(ids)
@@ -102,7 +116,7 @@ class Reaper:
             if self._ending.is_set():
                 return
             if self._table == len(OWNED_TABLES):
-                self._run(partial(_strike_off, self._big))
+                self._run(partial(_strike_off, GARBAGE_KEY, [self._big]))
                 self._big = 0
                 self.reaped += 1
                 return
@@ -129,8 +143,10 @@ class Reaper:
             self._place = ()
 
 
-def _strike_off(number: int, attempt: Attempt) -> None:
-    attempt.write(_REAPED, (GARBAGE_KEY, number))
+def _strike_off(kind: int, numbers: list[int], attempt: Attempt) -> None:
+    """Take what was deleted off the list of garbage."""
+    for number in numbers:
+        attempt.write(_REAPED, (kind, number))
 
 
 def _pass_on(attempt: Attempt, rows: Any) -> None:
