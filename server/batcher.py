@@ -24,6 +24,7 @@ from protocol.errors import CommandError
 from server.blocking import Waiters
 from server.dispatch import indeterminate, not_applied
 from server.metrics import Metrics
+from server.monitor import Monitors
 from server.run import Batch, Name, Run
 from server.workers import Job, Worker
 from storage.errors import StorageError
@@ -89,6 +90,8 @@ class Batcher:
         self._jobs: deque[Job] = deque()
         #: Blocked clients; set by whoever composes the program.
         self.waiters: Waiters
+        #: Who is told of all commands; set by the same.
+        self.monitors: Monitors
         self._scheduled = False
         self._turn_deadline = 0.0
         self._stopped = False
@@ -287,18 +290,20 @@ class Batcher:
         self, runs: list[Run], *, writes: bool, slow: bool = False, alone: bool = False, contended: bool = False
     ) -> Batch:
         names: set[Name] = set()
+        woken: set[Name] = set()
         if writes:
             for run in runs:
-                names.update(run.keys)
+                (woken if run.wakes else names).update(run.keys)
                 names.update(run.blind)
+            woken -= names
             self._contended_was_last = contended
         deadline = max(run.deadline for run in runs)
-        batch = Batch(runs, writes, slow, alone, names, deadline, self._done, contended=contended)
+        batch = Batch(runs, writes, slow, alone, names | woken, deadline, self._done, contended=contended)
         if writes and not alone and self.waiters:
             taken = _names([other for other in self._flying if other.writes])
-            batch.waiters, batch.missed = self.waiters.claim(names, taken)
+            batch.waiters, batch.missed = self.waiters.claim(names, woken, taken)
             for waiter in batch.waiters:
-                names.update(waiter.seen)
+                batch.names.update(waiter.seen)
         self._flying.append(batch)
         self.batches += 1
         batch.commands = sum([run.units for run in runs])
@@ -334,6 +339,8 @@ class Batcher:
         self._flying.remove(batch)
         self._take_back(batch.worker)
         self._metrics.tally(batch)
+        if self.monitors.active:
+            self.monitors.tell_batch(batch)
         if batch.contended or any(run.locked for run in batch.runs):
             self._note_locks(batch)
         finished = []

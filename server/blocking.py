@@ -87,6 +87,8 @@ class Waiters:
         self._by_name: dict[Name, dict[Waiter, None]] = {}
         self._by_client: dict[int, Waiter] = {}
         self._next_look: asyncio.TimerHandle | None = None
+        # A look is under way, and another one is wanted behind it.
+        self._looking = self._look_behind = False
 
     def __len__(self) -> int:
         return len(self._by_client)
@@ -111,7 +113,7 @@ class Waiters:
         run.session.blocked = True
         if 0 < blocked.timeout_ms < NEVER_MS:
             waiter.timer = self._loop.call_later(blocked.timeout_ms / 1000, self._end, waiter, NULL_ARRAY)
-        if self._next_look is None:
+        if self._next_look is None and not self._looking:
             self._next_look = self._loop.call_later(POLL_S, self._look)
         if run.fed:
             waiter.again = True
@@ -230,16 +232,19 @@ class Waiters:
 
     def look_soon(self) -> None:
         """Any key may have been written."""
-        if self._next_look is not None and self._next_look.when() > self._loop.time():
+        if self._looking:
+            # Which may have seen what was there before.
+            self._look_behind = True
+        elif self._next_look is not None:
             self._next_look.cancel()
             self._look()
 
     def _look(self) -> None:
         """Ask for the versions of all keys waited for."""
+        self._next_look = None
         if self._by_name:
+            self._looking = True
             self._poll(list(self._by_name), self._seen)
-        else:
-            self._next_look = None
 
     def _seen(self, versions: dict[Name, int] | None, elapsed_s: float) -> None:
         """The versions are here (None: the database is away); whoever noted another one looks again."""
@@ -250,4 +255,9 @@ class Waiters:
                     waiter.again = True
                     woken[name] = None
         self.wake(woken)
-        self._next_look = self._loop.call_later(max(POLL_S, elapsed_s / POLL_SHARE), self._look)
+        self._looking = False
+        if self._look_behind:
+            self._look_behind = False
+            self._look()
+        else:
+            self._next_look = self._loop.call_later(max(POLL_S, elapsed_s / POLL_SHARE), self._look)

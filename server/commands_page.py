@@ -35,8 +35,8 @@ _GROUPS = {
     "server": "Every acknowledged write is in a committed transaction, so `SAVE`, `BGSAVE` and `BGREWRITEAOF` have "
     "nothing to do and `LASTSAVE` is now. `FLUSHALL`, `FLUSHDB` and `SWAPDB` take the same time at one key and at ten "
     "million. `INFO` has a section `Storage`; where counting keys takes long, a plain `INFO` shows counts of a while "
-    "ago, and `INFO keyspace` counts anew. The time of a command in `INFO commandstats` is its part of the time of its "
-    "batch. "
+    "ago, and `INFO keyspace` counts anew. The time of a command (`SLOWLOG`, `LATENCY`, `INFO commandstats`) is what "
+    "it took by itself and its part of what its batch did for all of its commands. "
     "`DEBUG SLEEP` delays only the client that asks for it.",
 }
 

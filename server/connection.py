@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.encoder import encode_parts
 from protocol.parser import RequestParser
+from server.directive_kinds import BufferLimit
 from server.keyspecs import Request
 from server.planning import call, plan
 from server.run import LoopCall, Run, Transaction
-from server.session import NoReply
+from server.session import NoReply, Pushes
 
 if TYPE_CHECKING:
     from server.instance import Instance
@@ -35,6 +36,8 @@ MAX_UNSENT = 4 * 1024 * 1024
 LARGE_INPUT = 256 * 1024
 #: Unsent bytes of one client from which they count among the outstanding large replies.
 LARGE_OUTPUT = 256 * 1024
+#: What a client in MONITOR may leave unread where client-output-buffer-limit sets no limit for it.
+MAX_UNREAD = 32 * 1024 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -53,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._outstanding = 0
         self._held = False
+        #: Set while more is unsent than the soft limit of client-output-buffer-limit allows; it ends the connection.
+        self._over_soft_limit: asyncio.TimerHandle | None = None
         #: A run of which parts are executed one after the other, and its first item that is left.
         self._unfinished: tuple[Run, int] | None = None
 
@@ -68,6 +73,8 @@ class Connection(asyncio.Protocol):
         session.pending_input = lambda: self._queued_bytes + self._parser.buffered
         session.pending_output = transport.get_write_buffer_size
         session.server_kill = self.kill
+        session.push = self.push
+        session.answer = self.answer
         self._parser = RequestParser(
             max_bulk=instance.settings.proto_max_bulk_len, authenticated=session.authenticated
         )
@@ -115,6 +122,8 @@ class Connection(asyncio.Protocol):
         self._unfinished = None
         if self._timer is not None:
             self._timer.cancel()
+        if self._over_soft_limit is not None:
+            self._over_soft_limit.cancel()
         self._count_outstanding(0)
         self._instance.forget(self)
 
@@ -134,6 +143,11 @@ class Connection(asyncio.Protocol):
         """A run is over: send its replies and go on with what is queued."""
         if self._ending:
             self._busy = False
+            if run.loop_calls:
+                # The transaction is committed: what it publishes is published, though nobody is left for the replies.
+                self._finish_loop_calls(run)
+                self._instance.pubsub.drop(self.session)
+                self._instance.monitors.drop(self.session)
         elif run.delay_s:
             delay_s, run.delay_s = run.delay_s, 0.0
             self._timer = self._instance.loop.call_later(delay_s, self.answer, run)
@@ -149,6 +163,49 @@ class Connection(asyncio.Protocol):
         """Drop the client; what it has running is finished, its reply lost."""
         self._ending = True
         self._transport.abort()
+
+    def push(self, data: bytes) -> None:
+        """Send what answers no request: a message to who listens. It ends a client that does not read."""
+        if self._ending:
+            return
+        session, transport = self.session, self._transport
+        if session.pushed:
+            data = b"".join((*session.pushed, data))
+            session.pushed = []
+        transport.write(data)
+        session.output_bytes += len(data)
+        self._limit_unsent(transport.get_write_buffer_size())
+
+    def _limit_unsent(self, unsent: int) -> None:
+        """Hold a client that listens to its client-output-buffer-limit."""
+        limit = self._limit_of_pushes()
+        if limit.hard and unsent >= limit.hard:
+            self._overrun()
+        elif not limit.soft or unsent < limit.soft:
+            if self._over_soft_limit is not None:
+                self._over_soft_limit.cancel()
+                self._over_soft_limit = None
+        elif self._over_soft_limit is None:
+            self._over_soft_limit = self._instance.loop.call_later(limit.soft_seconds, self._soft_limit_is_over)
+
+    def _limit_of_pushes(self) -> BufferLimit:
+        limits = self._instance.settings.client_output_buffer_limit
+        if not self.session.monitoring:
+            return limits.pubsub
+        # Redis would let it take all memory where no limit is set.
+        return limits.normal if limits.normal.hard else limits.normal._replace(hard=MAX_UNREAD)
+
+    def _soft_limit_is_over(self) -> None:
+        self._over_soft_limit = None
+        limit = self._limit_of_pushes()
+        if limit.soft and self._transport.get_write_buffer_size() >= limit.soft:
+            self._overrun()
+
+    def _overrun(self) -> None:
+        """What is unsent is forgotten with the client."""
+        log.warning("client %d exceeded client-output-buffer-limit", self.session.id)
+        self._instance.metrics.overrun_outputs += 1
+        self.kill()
 
     @property
     def busy(self) -> bool:
@@ -251,24 +308,39 @@ class Connection(asyncio.Protocol):
 
         Such a command may change how those behind it are answered (HELLO, CLIENT REPLY, CLIENT KILL).
         """
-        session = self.session
         for position, (item, reply) in enumerate(zip(run.items, run.replies, strict=True)):
             if type(item) is not Transaction or type(reply) is not list:
                 continue
-            parts = [b"*%d\r\n" % len(reply)]
-            for inner in reply:
-                answer = call(session, inner.command, inner.request) if type(inner) is LoopCall else inner
-                if session.reply_mode != "off" and not isinstance(answer, NoReply):
-                    encode_parts(answer, session.version, parts)
-                if session.close_after_reply:
-                    break
+            muted = run.muted is not None and position in run.muted
             # What is bytes among the items goes out as it is.
-            run.items[position] = b"".join(parts)
+            run.items[position] = b"".join(self._finish_exec(reply, muted=muted))
+            if run.muted is not None:
+                run.muted.discard(position)
         run.encode()
+
+    def _finish_exec(self, replies: list[Any], *, muted: bool) -> list[bytes]:
+        """The reply of an EXEC in pieces; of one that is muted, what is pushed nevertheless."""
+        session = self.session
+        parts = [] if muted else [b"*%d\r\n" % len(replies)]
+        session.in_exec = True
+        for inner in replies:
+            answer = call(session, inner.command, inner.request) if type(inner) is LoopCall else inner
+            if isinstance(answer, Pushes):
+                parts.append(answer.encoded)
+            elif not muted and session.reply_mode != "off" and not isinstance(answer, NoReply):
+                encode_parts(answer, session.version, parts)
+            if session.close_after_reply:
+                break
+        session.in_exec = False
+        return parts + session.take_after_reply()
 
     def _write(self, parts: list[bytes]) -> None:
         if not parts:
             return
+        if self.session.pushed:
+            # It was published before this was answered.
+            parts = self.session.pushed + parts
+            self.session.pushed = []
         transport = self._transport
         if len(parts) == 1:
             data = parts[0]

@@ -97,6 +97,7 @@ CLIENTS = "Clients"
 STORAGE = "Storage"
 LOGGING = "Logging and process"
 ENCODINGS = "Encodings"
+OBSERVATION = "Observation"
 
 #: Groups of honoured directives in the order of help and documentation, with a sentence about each.
 GROUPS = {
@@ -106,6 +107,7 @@ GROUPS = {
     CLIENTS: "Limits for clients.",
     LOGGING: "What the program tells and how it ends.",
     ENCODINGS: "How values are laid out.",
+    OBSERVATION: "What is noted of slow commands.",
 }
 
 
@@ -199,6 +201,15 @@ HONOURED = (
            attribute="shutdown_timeout_s"),
     _plain("hll-sparse-max-bytes", _MEMORY, "3000", ENCODINGS,
            "Longest sparse HyperLogLog; longer ones become dense."),
+    _plain("slowlog-log-slower-than", Integer(-1, LONG_MAX, "MICROSECONDS"), "10000", OBSERVATION,
+           "Microseconds from which on a command comes into the slow log; 0 logs every command, -1 none."),
+    _plain("slowlog-max-len", _COUNT, "128", OBSERVATION, "Entries of the slow log; the oldest one makes room."),
+    _plain("latency-monitor-threshold", Integer(0, LONG_MAX, "MILLISECONDS"), "0", OBSERVATION,
+           "Milliseconds from which on LATENCY notes a command, or a batch of commands; 0 notes none."),
+    _plain("latency-tracking", _YES_NO, "yes", OBSERVATION,
+           "Keep a distribution of the durations of each command, for LATENCY HISTOGRAM and INFO latencystats."),
+    _plain("latency-tracking-info-percentiles", Percentiles(), "50 99 99.9", OBSERVATION,
+           "The percentiles that INFO latencystats tells."),
 )  # fmt: skip
 
 
@@ -216,7 +227,6 @@ MODULES = "modules of Redis can not be loaded"
 EVENTS = "keyspace notifications are not supported yet"
 SCRIPTS = "scripts are not supported yet"
 TRACKING = "client side caching is not supported yet"
-MONITORING = "this is not measured yet"
 PROCESS = "Rowdis leaves this to the system and to the service manager that runs it"
 THREADS = "Rowdis has storage workers instead: see workers"
 STRUCTURES = "the data are rows of the database, not structures in memory"
@@ -251,7 +261,7 @@ def _because(reason: str, *rows: Directive) -> tuple[Directive, ...]:
 
 #: Directives of Redis that mean nothing here. The defaults are those of Redis, so that programs that read them find
 #: what they expect, except where that would be untrue: `appendonly`, `appendfsync` and `save` are read as promises of
-#: durability, and every write here is durable before it is acknowledged; `latency-tracking` is not done.
+#: durability, and every write here is durable before it is acknowledged.
 KNOWN = (
     *_because(
         SNAPSHOTS,
@@ -415,14 +425,6 @@ KNOWN = (
     *_because(EVENTS, _row("notify-keyspace-events", EventClasses(), "", refused=True)),
     *_because(SCRIPTS, _row("busy-reply-threshold", _COUNT, "5000", "lua-time-limit")),
     *_because(TRACKING, _row("tracking-table-max-keys", _COUNT, "1000000")),
-    *_because(
-        MONITORING,
-        _row("latency-monitor-threshold", _COUNT, "0"),
-        _row("latency-tracking", _YES_NO, "no"),
-        _row("latency-tracking-info-percentiles", Percentiles(), "50 99 99.9"),
-        _row("slowlog-log-slower-than", Integer(-1, LONG_MAX), "10000"),
-        _row("slowlog-max-len", _COUNT, "128"),
-    ),
     *_because(
         THREADS,
         _row("io-threads", Integer(1, 128), "1", fixed=True),

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 
 from protocol.errors import CommandError
 from protocol.replies import NULL_ARRAY, Reply
 from server.keyspecs import Request
 from server.registry import Command
-from server.run import LoopCall, Run, Transaction
+from server.run import Item, LoopCall, Run, Transaction
 from server.session import Blocked, Later
 from storage.errors import DatabaseReadOnly, Indeterminate, NotApplied, StorageError, Unavailable
 from storage.keyspace import keyspace_of
 from storage.unit import Attempt
 
 
-def execute(run: Run, attempt: Attempt, after: Callable[[], None] | None = None) -> None:
+def execute(run: Run, attempt: Attempt, after: Callable[[Item], None] | None = None) -> None:
     """Execute the run's commands in order; the replies are left in the run. May be called again after a roll-back.
 
-    `after` is called behind each command and each EXEC.
+    `after` is called behind each command and each EXEC, with it.
     """
     if run.watched is not None:
         run.session.watched = dict(run.watched)
@@ -28,16 +29,28 @@ def execute(run: Run, attempt: Attempt, after: Callable[[], None] | None = None)
     run.blocked = None
     hits, misses = attempt.hits, attempt.misses
     run.replies = replies = []
+    run.times = times = []
+    own_s = delay_s = 0.0
     for item in run.items:
+        start = perf_counter()
         if type(item) is tuple:
             replies.append(_call(run, attempt, *item))
         elif type(item) is Transaction:
             replies.append(_exec(run, attempt, item))
         else:
             replies.append(None)
+            times.append(0.0)
             continue
+        took = perf_counter() - start
+        own_s += took
+        if run.delay_s > delay_s:
+            # To sleep is what the command took time for.
+            took += run.delay_s - delay_s
+            delay_s = run.delay_s
+        times.append(took)
         if after is not None:
-            after()
+            after(item)
+    run.own_s = own_s
     run.hits, run.misses = attempt.hits - hits, attempt.misses - misses
 
 
@@ -78,10 +91,15 @@ def _exec(run: Run, attempt: Attempt, transaction: Transaction) -> Reply:
             return NULL_ARRAY
     transaction.executed = True
     attempt.hits, attempt.misses = hits, misses
-    return [
-        LoopCall(command, request) if command.on_loop else _call(run, attempt, command, request, db)
-        for command, request, db in transaction.commands
-    ]
+    transaction.times = times = []
+    replies: list[Reply | LoopCall] = []
+    for command, request, db in transaction.commands:
+        start = perf_counter()
+        replies.append(
+            LoopCall(command, request) if command.on_loop else _call(run, attempt, command, request, db)
+        )
+        times.append(0.0 if command.on_loop else perf_counter() - start)
+    return replies
 
 
 def reply_to(error: StorageError) -> CommandError:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from server.latency import percentile_us
+from server.pubsub import Kind
 from server.registry import every
 from server.version import version
 
@@ -104,18 +106,17 @@ def _clients(instance: Instance, counts: Counts) -> Fields:
         ("client_recent_max_output_buffer", 0),
         ("blocked_clients", len(instance.waiters)),
         ("tracking_clients", 0),
-        ("pubsub_clients", 0),
+        ("pubsub_clients", instance.pubsub.clients),
         ("watching_clients", len(watching)),
         ("clients_in_timeout_table", 0),
         ("total_watched_keys", sum(watching)),
-        ("total_blocking_keys", 0),
+        ("total_blocking_keys", instance.waiters.keys),
         ("total_blocking_keys_on_nokey", 0),
     ]
 
 
 def _memory(instance: Instance, counts: Counts) -> Fields:
-    used = _resident_bytes()
-    peak = max(used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    used, peak = resident_bytes(), peak_bytes()
     total = os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
     return [
         ("used_memory", used),
@@ -235,7 +236,7 @@ def _stats(instance: Instance, counts: Counts) -> Fields:
         ("sync_full", 0),
         ("sync_partial_ok", 0),
         ("sync_partial_err", 0),
-        ("expired_subkeys", 0),
+        ("expired_subkeys", instance.storage.housekeeper.counters.expired_fields),
         ("expired_keys", instance.storage.housekeeper.counters.expired),
         ("expired_stale_perc", "0.00"),
         ("expired_time_cap_reached_count", 0),
@@ -247,9 +248,9 @@ def _stats(instance: Instance, counts: Counts) -> Fields:
         ("current_eviction_exceeded_time", 0),
         ("keyspace_hits", metrics.keyspace_hits),
         ("keyspace_misses", metrics.keyspace_misses),
-        ("pubsub_channels", 0),
-        ("pubsub_patterns", 0),
-        ("pubsubshard_channels", 0),
+        ("pubsub_channels", instance.pubsub.number_of_names(Kind.CHANNEL)),
+        ("pubsub_patterns", instance.pubsub.number_of_names(Kind.PATTERN)),
+        ("pubsubshard_channels", instance.pubsub.number_of_names(Kind.SHARD_CHANNEL)),
         ("latest_fork_usec", 0),
         ("total_forks", 0),
         ("migrate_cached_sockets", 0),
@@ -271,7 +272,7 @@ def _stats(instance: Instance, counts: Counts) -> Fields:
         ("io_threaded_reads_processed", 0),
         ("io_threaded_writes_processed", 0),
         ("client_query_buffer_limit_disconnections", metrics.oversized_inputs),
-        ("client_output_buffer_limit_disconnections", 0),
+        ("client_output_buffer_limit_disconnections", metrics.overrun_outputs),
         ("reply_buffer_shrinks", 0),
         ("reply_buffer_expands", 0),
         ("eventloop_cycles", 0),
@@ -336,6 +337,20 @@ def _errorstats(instance: Instance, counts: Counts) -> Fields:
     return [(f"errorstat_{code}", f"count={count}") for code, count in sorted(instance.metrics.errors.items())]
 
 
+def _latencystats(instance: Instance, counts: Counts) -> Fields:
+    if not instance.observation.tracking:
+        return []
+    percents = instance.settings.latency_tracking_info_percentiles
+    return [
+        (
+            f"latency_percentiles_usec_{row.full_name}",
+            ",".join([f"p{percent:g}={percentile_us(row.latencies, percent):.3f}" for percent in percents]),
+        )
+        for row in every()
+        if any(row.latencies)
+    ]
+
+
 def _cluster(instance: Instance, counts: Counts) -> Fields:
     return [("cluster_enabled", 0)]
 
@@ -385,8 +400,7 @@ _SECTIONS: dict[str, Callable[[Instance, Counts], Fields]] = {
     "Modules": _none,
     "Commandstats": _commandstats,
     "Errorstats": _errorstats,
-    # Redis leaves it empty too where latency-tracking is off, as it always is here.
-    "Latencystats": _none,
+    "Latencystats": _latencystats,
     "Cluster": _cluster,
     "Keyspace": _keyspace,
     "Storage": _storage,
@@ -394,12 +408,18 @@ _SECTIONS: dict[str, Callable[[Instance, Counts], Fields]] = {
 _DEFAULT = {title.lower() for title in _SECTIONS} - {"commandstats", "latencystats"}
 
 
-def _resident_bytes() -> int:
+def resident_bytes() -> int:
+    """What the process has in memory."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * _PAGE_BYTES
     except OSError:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak_bytes() -> int:
+    """The most that the process has had in memory."""
+    return max(resident_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 
 
 def _human(count: int) -> str:

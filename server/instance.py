@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from protocol.errors import CommandError, database_out_of_range
 from server.arguments import integer
 from server.metrics import Metrics
+from server.monitor import Monitors
+from server.observation import Observation
+from server.pubsub import PubSub
 from server.registry import every
 from server.session import Session
 from server.settings import Settings
@@ -41,7 +44,10 @@ class Instance:
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
         self.settings = settings
         self.loop = loop
-        self.metrics = Metrics()
+        self.observation = Observation(settings)
+        self.metrics = Metrics(self.observation)
+        self.monitors = Monitors(loop)
+        self.pubsub = PubSub(loop)
         self.redis_version = REDIS_VERSION.decode()
         self.started_at = time.time()
         #: INFO's last count of keys by database number, and until when (on the monotonic clock) it may be shown again.
@@ -85,6 +91,8 @@ class Instance:
         self.metrics.commands += session.command_count
         self.clients.pop(session.id, None)
         self.waiters.drop(session)
+        self.pubsub.drop(session)
+        self.monitors.drop(session)
 
     def database_number(self, data: bytes, otherwise: int | None = None) -> int:
         """The number that SELECT and its like are given. CommandError, or `otherwise`, if there is no such database."""
@@ -126,6 +134,7 @@ class Instance:
         for command in every():
             command.calls = command.failed_calls = command.rejected_calls = 0
             command.usec = 0.0
+            command.latencies = [0] * len(command.latencies)
 
     def _password_changed(self) -> None:
         """Whoever is in stays in; without a password everybody is."""

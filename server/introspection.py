@@ -97,7 +97,7 @@ def keys_of(request: Request) -> list[tuple[bytes, str]]:
         if b"wrong number of arguments" in error.message:
             raise CommandError(b"ERR Invalid number of arguments specified for command") from None
         raise CommandError(b"ERR Invalid command specified") from None
-    if not row.keys:
+    if not row.names_keys:
         raise CommandError(b"ERR The command has no key arguments")
     found = []
     for keys in row.keys:

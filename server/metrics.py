@@ -6,8 +6,13 @@ import time
 from collections import Counter
 
 from protocol.errors import CommandError
-from server.registry import TABLE
+from server.keyspecs import Request
+from server.observation import Observation
+from server.registry import TABLE, Command
 from server.run import Batch, Run, Transaction
+from server.session import Session
+
+_EXEC = [b"EXEC"]
 
 
 class Metrics:
@@ -16,7 +21,8 @@ class Metrics:
     #: Kinds of errors that are told apart; a client must not be able to make INFO grow without bound.
     MAX_ERRORS = 128
 
-    def __init__(self) -> None:
+    def __init__(self, observation: Observation) -> None:
+        self._observation = observation
         self._sampled = (time.monotonic(), 0, 0, 0)
         self.reset()
 
@@ -26,6 +32,7 @@ class Metrics:
         self.rejected_connections = 0
         self.denied_logins = 0
         self.oversized_inputs = 0
+        self.overrun_outputs = 0
         self.input_bytes = 0
         self.output_bytes = 0
         self.commands = 0
@@ -53,13 +60,15 @@ class Metrics:
     def tally(self, batch: Batch) -> None:
         """Count what a worker has done.
 
-        Commands of a batch share its rows, its trips and its commit, so each is charged the same part of its time.
+        Commands of a batch share its rows, its trips and its commit: each is charged the same part of the time that
+        these took, besides what it took itself.
         """
         runs = batch.runs
-        units = 0
-        for run in runs:
-            units += run.units
-        share = batch.elapsed_s * 1_000_000 / (units or 1)
+        observation = self._observation
+        tracking, slow_us = observation.tracking, observation.command_from_us
+        if batch.elapsed_s * 1_000_000 >= observation.batch_from_us:
+            observation.batch(int(batch.elapsed_s * 1_000_000))
+        units, share_s = _shares(batch)
         hits = misses = 0
         for run in runs:
             if run.put_back or run.locked:
@@ -67,19 +76,43 @@ class Metrics:
                 continue
             hits += run.hits
             misses += run.misses
-            for item in run.items:
+            part_s = share_s if not run.unit_s else max(0.0, run.unit_s - run.own_s) / (run.units or 1)
+            for item, own_s in zip(run.items, run.times, strict=False):
                 if type(item) is tuple:
                     command = item[0]
+                    us = (own_s + part_s) * 1_000_000
                     command.calls += 1
-                    command.usec += share
+                    command.usec += us
+                    if tracking:
+                        command.latencies[int(us * 1000).bit_length()] += 1
+                    if us >= slow_us:
+                        observation.command(run.session, command, item[1], int(us))
                 elif type(item) is Transaction:
-                    _tally_transaction(item, share)
+                    self._tally_transaction(run.session, item, own_s, part_s)
             if run.failures and not run.answered:
                 self.errors_of(run)
         self.batches += 1
         self.batched_commands += units
         self.keyspace_hits += hits
         self.keyspace_misses += misses
+
+    def called(self, session: Session, command: Command, request: Request, took_s: float) -> None:
+        """Count the time of a command whose call is counted already."""
+        us = took_s * 1_000_000
+        command.usec += us
+        if self._observation.tracking:
+            command.latencies[int(us * 1000).bit_length()] += 1
+        if us >= self._observation.command_from_us:
+            self._observation.command(session, command, request, int(us))
+
+    def _tally_transaction(self, session: Session, transaction: Transaction, own_s: float, part_s: float) -> None:
+        self.called(session, TABLE["exec"], _EXEC, own_s + part_s)
+        if transaction.executed:
+            part_s /= len(transaction.commands) or 1
+            for (command, request, _), inner_s in zip(transaction.commands, transaction.times, strict=False):
+                if not command.on_loop:
+                    command.calls += 1
+                    self.called(session, command, request, inner_s + part_s)
 
     def errors_of(self, run: Run) -> None:
         """Count the errors that a run is answered with."""
@@ -100,10 +133,18 @@ class Metrics:
         self._sampled = now, commands, input_bytes, output_bytes
 
 
-def _tally_transaction(transaction: Transaction, share: float) -> None:
-    TABLE["exec"].usec += share
-    if transaction.executed:
-        for command, _, _ in transaction.commands:
-            if not command.on_loop:
-                command.calls += 1
-                command.usec += share / len(transaction.commands)
+def _shares(batch: Batch) -> tuple[int, float]:
+    """How many commands a batch has, and each one's part of the seconds for which none of them alone is to blame.
+
+    What runs that had units of their own took is theirs.
+    """
+    units = apart = 0
+    left_s = batch.elapsed_s
+    for run in batch.runs:
+        units += run.units
+        if run.unit_s:
+            apart += run.units
+            left_s -= run.unit_s
+        else:
+            left_s -= run.own_s
+    return units, max(0.0, left_s) / ((units - apart) or 1)

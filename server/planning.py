@@ -15,11 +15,18 @@ from protocol.replies import QUEUED, Reply
 from server.keyspecs import Request
 from server.registry import Command, Is, find, lookup
 from server.run import MAX_BYTES, MAX_COMMANDS, Run
-from server.session import NoReply, Session
+from server.session import NoReply, Pushes, Session
 
 _QUEUED = encode(QUEUED, 2)
 #: What takes effect at once inside of MULTI instead of being queued.
 _IMMEDIATE = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+#: What a client may not use that is in MONITOR, which Redis treats like a replica.
+_OF_KEYSPACE = Is.WRITE | Is.READONLY
+_REPLICATED = frozenset({"publish", "spublish", "eval", "evalsha", "fcall"})
+#: What a client may use that listens to messages in RESP2, where they can't be told from replies.
+_WHILE_LISTENING = frozenset({
+    "subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe", "ping", "quit", "reset",
+})
 
 
 def plan(session: Session, queue: deque[Request], large: bool) -> Run:
@@ -28,17 +35,23 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
     `large` says that the queue holds so many bytes that they are worth counting.
     """
     run = Run(session, session.version)
+    monitors = session.instance.monitors
     while queue:
         request = queue[0]
         try:
             command = find(request)
             if not session.authenticated and not command.flags & Is.NO_AUTH:
                 raise no_auth()
+            if session.subscriptions is not None and session.version == 2 and command.full_name not in _WHILE_LISTENING:
+                raise _not_while_listening(command)
+            if session.monitoring and (command.flags & _OF_KEYSPACE or command.full_name in _REPLICATED):
+                raise CommandError(b"ERR Replica can't interact with the keyspace")
             if session.queued is None:
                 pass
             elif command.full_name == "watch":
                 queue.popleft()
                 _watch_inside_multi(session, run, command)
+                _tell(session, command, request)
                 continue
             elif command.full_name not in _IMMEDIATE:
                 if command.flags & Is.NO_MULTI:
@@ -54,7 +67,8 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
             _refuse(session, run, request, error)
             continue
         if command.on_loop:
-            if run.units and (command.cuts or _forgets_watches(session, run, command)):
+            if run.units and (command.cuts or monitors.active or _forgets_watches(session, run, command)):
+                # Whoever monitors is told of commands in their order.
                 break
             queue.popleft()
             if not _on_loop(session, run, command, request):
@@ -78,20 +92,21 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
     return run
 
 
-def call(session: Session, command: Command, request: Request) -> Reply | NoReply:
+def call(session: Session, command: Command, request: Request) -> Reply | NoReply | Pushes:
     """The reply of a command that runs on the loop."""
     session.command_count += 1
     session.last_command = command
     command.calls += 1
+    metrics = session.instance.metrics
     start = time.perf_counter()
     try:
         return command.handler(session, request)  # type: ignore[no-any-return]
     except CommandError as error:
         command.failed_calls += 1
-        session.instance.metrics.failed(error)
+        metrics.failed(error)
         return error
     finally:
-        command.usec += (time.perf_counter() - start) * 1_000_000
+        metrics.called(session, command, request, time.perf_counter() - start)
 
 
 def _on_loop(session: Session, run: Run, command: Command, request: Request) -> bool:
@@ -99,10 +114,34 @@ def _on_loop(session: Session, run: Run, command: Command, request: Request) -> 
     if command.full_name == "exec" and session.queued is not None:
         return _exec(session, run, command)
     reply = call(session, command, request)
-    if not isinstance(reply, NoReply):
+    _tell(session, command, request)
+    if isinstance(reply, Pushes):
+        run.items.append(reply.encoded)
+        if session.reply_mode == "skip":
+            session.reply_mode = "on"
+    elif not isinstance(reply, NoReply):
         _answer(session, run, encode(reply, session.version))
+    if session.after_reply:
+        run.items += session.take_after_reply()
     run.version = session.version
+    if session.monitoring or (command.flags & Is.PUBSUB and session.subscriptions is not None):
+        # It must not read a later message of somebody else before this, so this goes out at once.
+        return False
     return not session.close_after_reply and not session.instance.batcher.paused_for_all
+
+
+def _tell(session: Session, command: Command, request: Request) -> None:
+    """Tell whoever monitors of a command that the loop has executed."""
+    monitors = session.instance.monitors
+    if monitors.active:
+        monitors.tell(session, command, request, session.db)
+
+
+def _not_while_listening(command: Command) -> CommandError:
+    return CommandError(
+        b"ERR Can't execute '%b': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
+        b"context" % command.full_name.encode()
+    )
 
 
 def _awaits_watches(run: Run) -> bool:
@@ -129,6 +168,7 @@ def _exec(session: Session, run: Run, command: Command) -> bool:
         error = exec_aborted()
         command.failed_calls += 1
         session.instance.metrics.failed(error)
+        _tell(session, command, [b"EXEC"])
         _answer(session, run, encode(error, session.version))
         return True
     if session.reply_mode != "on" and _mute(session):

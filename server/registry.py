@@ -128,6 +128,8 @@ class Command:
     failed_calls: int = 0
     rejected_calls: int = 0
     usec: float = 0.0
+    #: How many calls took so long, by the number of bits of their nanoseconds.
+    latencies: list[int] = field(default_factory=lambda: [0] * 64)
 
     def __post_init__(self) -> None:
         self.full_name = self.name if self.parent is None else f"{self.parent.name}|{self.name}"
@@ -138,6 +140,11 @@ class Command:
         self.with_session = self.takes == ("Keyspace", "Session")
         spec = self.keys[0] if len(self.keys) == 1 else None
         self.single_key = isinstance(spec, Keys) and (spec.first, spec.last) == (1, 1)
+
+    @property
+    def names_keys(self) -> bool:
+        """Whether its specifications are of keys: those of shard channels look the same and say "not_key"."""
+        return any("not_key" not in spec.flags for spec in self.keys)
 
     def key_names(self, request: Request) -> list[bytes]:
         """The keys that a request names, in the order of its specifications."""
@@ -290,7 +297,7 @@ def _add(row: Command) -> None:
         (not row.summary, "has no docstring"),
         (Is.WRITE in row.flags and Is.READONLY in row.flags, "both writes and only reads"),
         (Is.WRITE in row.flags and row.way is Way.LOOP, "writes without storage"),
-        (bool(row.keys) and row.way is Way.LOOP and row.group != "server", "has keys and no storage"),
+        (row.names_keys and row.way is Way.LOOP and row.group != "server", "has keys and no storage"),
         (row.blind is not None and Is.WRITE not in row.flags, "overwrites and does not write"),
         ((row.blocks is not None) != (Is.BLOCKING in row.flags and bool(row.keys)), "blocks, or not"),
         (row.arity == 0, "has no arity"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from protocol.encoder import LARGE, encode, encode_parts
 from protocol.errors import CommandError
-from protocol.replies import Reply
+from protocol.replies import Map, Pairs, Reply, SetOf
 from server.keyspecs import Request
 from server.registry import Command
 
@@ -32,6 +32,8 @@ class Transaction:
     db: int
     #: The WATCH comparison let it run.
     executed: bool = False
+    #: Seconds that each command took by itself; 0.0 for those of the loop.
+    times: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -40,6 +42,20 @@ class LoopCall:
 
     command: Command
     request: Request
+
+
+#: Replies that may be long.
+_AGGREGATES = frozenset((list, Map, Pairs, SetOf))
+#: Elements that are freed at one time.
+_FREED = 10_000
+
+
+def _let_go(reply: Reply) -> None:
+    """Empty a long reply bit by bit: to free a million elements in one go keeps all other threads waiting."""
+    items = reply.pairs if isinstance(reply, Map | Pairs) else reply.items if isinstance(reply, SetOf) else reply
+    if type(items) is list:
+        while len(items) > _FREED:
+            del items[-_FREED:]
 
 
 Item = bytes | Transaction | tuple[Command, Request, int]
@@ -53,10 +69,10 @@ class Run:
 
     # One is made for every request of a client that does not pipeline: hence no dataclass, and few calls.
     __slots__ = (
-        "alone", "answered", "blind", "blocked", "blocks", "deadline", "delay_s", "elements", "failures", "fits",
-        "hits", "hold", "items", "keys", "locked", "loop_calls", "misses", "muted", "output", "part_of", "put_back",
-        "replies", "seen", "session", "size", "slow", "units", "values", "version", "wakes", "wants", "watched",
-        "weight", "whole", "writes",
+        "alone", "answered", "blind", "blocked", "blocks", "deadline", "delay_s", "elements", "failures", "fed",
+        "fits", "hits", "hold", "items", "keys", "locked", "loop_calls", "misses", "muted", "output", "own_s",
+        "part_of", "put_back", "replies", "seen", "session", "size", "slow", "times", "unit_s", "units", "values",
+        "version", "wakes", "wants", "watched", "weight", "whole", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, version: int) -> None:
@@ -80,6 +96,8 @@ class Run:
         self.blocked: Blocked | None = None
         #: The versions of its keys when it found nothing.
         self.seen: dict[Name, int] = {}
+        #: One of them was written behind it by the unit in which it found nothing.
+        self.fed = False
         #: It has no commands and is answered to nobody: it lets those be served who wait for its keys.
         self.wakes = False
         #: The keys named, those of them that are overwritten blindly, those whose absence matters.
@@ -104,6 +122,11 @@ class Run:
         self.failures: list[tuple[Command | None, CommandError]] = []
         self.hits = 0
         self.misses = 0
+        #: Seconds that each item took by itself (0.0 if it is not executed), and that all did together.
+        self.times: list[float] = []
+        self.own_s = 0.0
+        #: If it had a unit for itself, which others of its batch did not: how long that took.
+        self.unit_s = 0.0
         # The outcome: replies in the order of the items until they are encoded.
         self.replies: list[Any] = []
         self.output: list[bytes] = []
@@ -211,8 +234,9 @@ class Run:
                 continue
             if type(item) is bytes:
                 output.append(item)
-            elif (type(reply) is bytes and len(reply) >= LARGE) or type(reply) is list:
+            elif (type(reply) is bytes and len(reply) >= LARGE) or type(reply) in _AGGREGATES:
                 encode_parts(reply, version, output)
+                _let_go(reply)
             else:
                 output.append(encode(reply, version))
         self.output = output
@@ -225,7 +249,10 @@ class Run:
             (item[0] if type(item) is tuple else None, error) for item in self.items if type(item) is not bytes
         ]
         self.hits = self.misses = 0
-        self.delay_s = 0.0
+        self.delay_s = self.own_s = 0.0
+        self.times = [0.0] * len(self.items)
+        # A try that was rolled back may have found that it has to wait.
+        self.blocked = None
         if any(type(item) is Transaction for item in self.items):
             # A transaction that failed is over, and what was watched for it forgotten.
             self.session.watched = {}

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from server.blocking import Waiter
 from server.registry import Command
+from server.run import Transaction
 from storage.unit import Attempt, Type
 
 if TYPE_CHECKING:
-    from server.run import Name, Run
+    from server.run import Item, Name, Run
 
 #: The type of key that feeds a command of a group.
 _FEEDS = {"list": Type.LIST, "sorted-set": Type.ZSET, "stream": Type.STREAM}
@@ -37,38 +38,53 @@ class Serving:
         for waiter in waiters:
             for name in waiter.seen:
                 self._queues.setdefault(name, []).append(waiter)
-        # Of several waiters, the first is the one that has seen the oldest version.
-        self._versions = {name: queue[0].seen[name] for name, queue in self._queues.items()}
+        # What all of them have seen; None, which is no version, where they differ: somebody has not looked yet.
+        self._versions: dict[Name, int | None] = {}
+        for name, queue in self._queues.items():
+            seen = queue[0].seen[name]
+            self._versions[name] = seen if all(waiter.seen[name] == seen for waiter in queue) else None
 
-    def look(self) -> None:
-        """Serve those whose keys have changed, and those whose keys change by that."""
-        while changed := self._changed():
-            for name in changed:
-                self._serve(name)
+    def look(self, item: Item) -> None:
+        """Serve those whose keys a command or EXEC has changed, and those whose keys change by that."""
+        self._follow(_names_of(item))
 
     def look_again(self, names: Iterable[Name]) -> None:
         """Serve the waiters of some keys even if nothing seems to have changed."""
+        followed: set[Name] = set()
         for name in names:
             if name in self._queues:
-                self._serve(name)
-        self.look()
+                followed |= self._serve(name)
+        self._follow(followed)
 
     def note(self) -> None:
         """Let those who wait on remember what they have seen; after the commit."""
         for name, queue in self._queues.items():
-            for waiter in queue:
-                waiter.seen[name] = self._versions[name]
+            version = self._versions[name]
+            if version is not None:
+                for waiter in queue:
+                    waiter.seen[name] = version
 
-    def _changed(self) -> list[Name]:
-        """Keys that were written since the last look, in the order of the writes."""
+    def emptied(self) -> set[Name]:
+        """Keys that do not exist any more, so that nobody else finds anything there."""
+        return {name for name in self._queues if self._attempt.type_of(*name) == Type.NONE}
+
+    def _follow(self, names: Iterable[Name]) -> None:
+        while changed := self._changed(names):
+            names = set().union(*[self._serve(name) for name in changed])
+
+    def _changed(self, names: Iterable[Name]) -> list[Name]:
+        """Those of these keys that were written since somebody looked, in the order of the writes."""
         found = []
-        for name, seen in self._versions.items():
-            version = self._attempt.version_of(*name)
-            if version != seen:
-                found.append((version, name))
+        for name in names:
+            if name in self._versions:
+                version = self._attempt.version_of(*name)
+                if version != self._versions[name]:
+                    found.append((version, name))
         return [name for _, name in sorted(found)]
 
-    def _serve(self, name: Name) -> None:
+    def _serve(self, name: Name) -> set[Name]:
+        """Serve the waiters of a key; the keys that may have changed by that."""
+        touched: set[Name] = set()
         for waiter in self._queues[name]:
             run = waiter.run
             command: Command = run.items[0][0]  # type: ignore[assignment,index]  # a run that blocks is one command
@@ -77,9 +93,19 @@ class Serving:
             self._execute(run, self._attempt)
             if run.blocked is None:
                 self.served.add(waiter)
+                touched.update(run.keys)
         self._versions[name] = self._attempt.version_of(*name)
+        return touched
 
     def _feeds(self, name: Name, command: Command) -> bool:
         if command.name in _ANY_CHANGE:
             return True
         return self._attempt.type_of(*name) == _FEEDS[command.group]
+
+
+def _names_of(item: Item) -> set[Name]:
+    """The keys that an item of a run names."""
+    if isinstance(item, bytes):
+        return set()
+    commands = item.commands if isinstance(item, Transaction) else [item]
+    return {(db, name) for command, request, db in commands for name in command.key_names(request)}

@@ -14,7 +14,8 @@ from server.registry import Command
 
 if TYPE_CHECKING:
     from server.instance import Instance
-    from server.run import Name
+    from server.pubsub import Subscriptions
+    from server.run import Name, Run
 
 
 @dataclass(slots=True)
@@ -45,11 +46,20 @@ class NoReply:
 NO_REPLY = NoReply()
 
 
+@dataclass(slots=True)
+class Pushes:
+    """What a handler returns that answers by pushes: they are encoded, and go out whatever CLIENT REPLY says."""
+
+    encoded: bytes
+
+
 class Session:
     """One client. `close_after_reply` ends the connection once everything before is written."""
 
     __slots__ = (
         "address",
+        "after_reply",
+        "answer",
         "authenticated",
         "blocked",
         "close_after_reply",
@@ -57,6 +67,7 @@ class Session:
         "created_at",
         "db",
         "id",
+        "in_exec",
         "input_bytes",
         "input_ended",
         "instance",
@@ -65,16 +76,20 @@ class Session:
         "lib_name",
         "lib_ver",
         "local_address",
+        "monitoring",
         "name",
         "no_evict",
         "no_touch",
         "output_bytes",
         "pending_input",
         "pending_output",
+        "push",
+        "pushed",
         "queue_failed",
         "queued",
         "reply_mode",
         "server_kill",
+        "subscriptions",
         "unix",
         "user",
         "version",
@@ -100,6 +115,16 @@ class Session:
         #: The commands since MULTI; None outside of a transaction.
         self.queued: list[tuple[Command, Request]] | None = None
         self.queue_failed = False
+        #: The loop is making its replies inside of EXEC.
+        self.in_exec = False
+        #: What it listens to; None if that is nothing (server/pubsub.py).
+        self.subscriptions: Subscriptions | None = None
+        #: It is told every command that is executed (server/monitor.py).
+        self.monitoring = False
+        #: Pushes that it has caused itself: they go out behind the reply of its command, or of its EXEC.
+        self.after_reply: list[bytes] = []
+        #: Pushes that go out with the next reply, or at the next turn of the loop.
+        self.pushed: list[bytes] = []
         #: (database number, name) -> version at the time of WATCH. Written by the worker that runs the session's run.
         self.watched: dict[Name, int] = {}
         #: "on", "off" or, for one reply, "skip" (CLIENT REPLY).
@@ -117,9 +142,13 @@ class Session:
         self.pending_input: Callable[[], int] = lambda: 0
         self.pending_output: Callable[[], int] = lambda: 0
         self.server_kill: Callable[[], None] = lambda: None
+        self.push: Callable[[bytes], None] = lambda data: None
+        self.answer: Callable[[Run], None] = lambda run: None
 
     def reset(self) -> None:
         """Back to what a new connection is, except for its number and its protocol's bytes (RESET)."""
+        self.instance.pubsub.drop(self)
+        self.instance.monitors.drop(self)
         self.queued = None
         self.queue_failed = False
         self.watched = {}
@@ -132,6 +161,11 @@ class Session:
         self.user = b"default"
         self.authenticated = not self.instance.settings.requirepass
 
+    def take_after_reply(self) -> list[bytes]:
+        """The pushes that were kept for the end of the command."""
+        pushes, self.after_reply = self.after_reply, []
+        return pushes
+
     @property
     def is_local(self) -> bool:
         """Whether the client is on this machine."""
@@ -141,6 +175,10 @@ class Session:
     def flags(self) -> str:
         """The letters of CLIENT LIST."""
         letters = ""
+        if self.monitoring:
+            letters += "O"
+        if self.subscriptions is not None:
+            letters += "P"
         if self.queued is not None:
             letters += "x"
         if self.blocked:

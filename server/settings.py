@@ -74,6 +74,12 @@ class Settings:
 
     hll_sparse_max_bytes: int
 
+    slowlog_log_slower_than: int
+    slowlog_max_len: int
+    latency_monitor_threshold: int
+    latency_tracking: bool
+    latency_tracking_info_percentiles: tuple[float, ...]
+
     def __init__(self) -> None:
         self.config_path: Path | None = None
         self.warnings: list[str] = []

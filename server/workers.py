@@ -121,6 +121,7 @@ class Worker(threading.Thread):
             if serving is not None and feeding is not None:
                 serving.note()
                 feeding.served = serving.served
+                feeding.missed -= serving.emptied()
                 for waiter in serving.served:
                     _encode(waiter.run)
         except LockWait:
@@ -143,6 +144,7 @@ class Worker(threading.Thread):
                 _fail([run], NotApplied("another transaction held a lock for too long"))
                 continue
             patience = Patience.BRIEF if batch.contended and position == 0 else Patience.NONE
+            start = time.perf_counter()
             try:
                 self._together([run], batch.slow, run.deadline, patience)
             except LockWait:
@@ -150,6 +152,7 @@ class Worker(threading.Thread):
                 if run.watched is not None:
                     # The try that failed may have got as far as an EXEC, which forgets the watches.
                     run.session.watched = dict(run.watched)
+            run.unit_s = time.perf_counter() - start
 
     def _one_by_one(self, runs: list[Run]) -> None:
         """Run every command in a unit of its own, so that only the guilty one gets the error."""
@@ -159,12 +162,14 @@ class Worker(threading.Thread):
                 # The try that failed may have got as far as an EXEC, which forgets the watches.
                 run.session.watched = dict(run.watched)
             replies: list[Any] = []
+            times: list[float] = []
             failures: list[tuple[Command | None, CommandError]] = []
             delay_s = 0.0
             hits = misses = 0
             for item in run.items:
                 if type(item) is bytes:
                     replies.append(None)
+                    times.append(0.0)
                     continue
                 single = Run(run.session, run.version)
                 if isinstance(item, Transaction):
@@ -172,10 +177,14 @@ class Worker(threading.Thread):
                 else:
                     single.add(*item)
                 single.watched = run.session.watched if run.watched is not None else None
+                start = time.perf_counter()
                 try:
                     self.executor.run(plan_of([single]), body_of([single], True), run.deadline)
                 except Exception as error:
                     _fail([single], error)
+                run.blocked, run.seen, run.fed = single.blocked, single.seen, single.fed
+                # What its unit took is its alone, and so is a sleep, which comes behind that.
+                times.append(time.perf_counter() - start + single.delay_s)
                 replies += single.replies
                 failures += single.failures
                 delay_s += single.delay_s
@@ -183,6 +192,7 @@ class Worker(threading.Thread):
                 misses += single.misses
             run.replies, run.failures, run.delay_s = replies, failures, delay_s
             run.hits, run.misses = hits, misses
+            run.times, run.own_s = times, sum(times) - delay_s
 
 
 def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) -> Callable[[Attempt], Serving | None]:
@@ -209,6 +219,9 @@ def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) ->
                     serving.look_again(run.keys)
             else:
                 execute(run, attempt, after)
+        for run in runs:
+            if run.blocked is not None:
+                run.fed = any(attempt.version_of(*name) != version for name, version in run.seen.items())
         return serving
 
     return body

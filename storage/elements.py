@@ -7,7 +7,7 @@ touched only under the lock of their key's row, so nothing here locks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -238,13 +238,15 @@ class Elements:
 
     def every(self, row: Owner) -> list[Record]:
         """All records of a collection in the order of digests, read page by page."""
-        found: list[Record] = []
+        return [record for _, record in self.each(row)]
+
+    def each(self, row: Owner) -> Iterator[tuple[bytes, Record]]:
+        """All elements in the order of digests, one by one, with no more than a page held: (digest, record) of each."""
         start: bytes | None = FIRST
         while start is not None:
             rows = self.page(row, start, PAGE)
-            found += [record for _, record in rows]
+            yield from rows
             start = following(rows[-1][0]) if len(rows) == PAGE else None
-        return found
 
     def learn(self, row: Owner, name: bytes, record: Record, chunks: int) -> None:
         """Take note of an element that a query of the store's own found in the table, as if it had been wanted."""

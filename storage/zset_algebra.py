@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from storage import sets, zsets
 from storage.elements import PAGE
+from storage.gradual import gradually_sorted
 from storage.keyspace import Keyspace
 from storage.unit import KeyRow, Type
 
@@ -103,7 +104,7 @@ def difference(db: Keyspace, inputs: Sequence[Input]) -> Scores:
 
 def in_order(found: Scores) -> list[tuple[bytes, float]]:
     """Members with scores in the order of a sorted set."""
-    return sorted(found.items(), key=lambda pair: (pair[1], pair[0]))
+    return list(gradually_sorted(found.items(), key=lambda pair: (pair[1], pair[0])))
 
 
 def _size(source: Input) -> int:

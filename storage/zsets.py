@@ -301,7 +301,7 @@ class SortedSets:
 
     def every(self, row: KeyRow) -> Iterator[tuple[bytes, float]]:
         """All members with their scores, read page by page."""
-        for member, key, zero in self._members.every(row):
+        for _, (member, key, zero) in self._members.each(row):
             yield member, scores.decode(key, zero)
 
     def neighbours(self, row: KeyRow, places: Sequence[bytes], limit: int) -> list[tuple[Row, ...]]:

@@ -10,11 +10,9 @@ from protocol.numbers import parse_double
 from protocol.replies import OK, Reply, Simple, Verbatim
 from server.arguments import Args, integer
 from server.instance import REDIS_VERSION
-from server.keyspecs import Keys
-from server.registry import Is, always, command, container, lookup
+from server.registry import Is, always, command, lookup
 from server.session import NO_REPLY, Later, NoReply, Session
 from storage.keyspace import Keyspace
-from storage.unit import Type
 
 _ADMIN = Is.ADMIN | Is.NOSCRIPT
 _TIMELY = Is.LOADING | Is.STALE | Is.FAST
@@ -229,55 +227,6 @@ def _describe(db: Keyspace, name: bytes) -> Reply:
         b"Value at:0x%x refcount:1 encoding:%b serializedlength:%d lru:0 lru_seconds_idle:0"
         % (row.key_id, encoding, row.size)
     )
-
-
-# -- MEMORY
-
-container("MEMORY", group="server", since="4.0.0", summary="Look at what keys take up")
-
-#: What a row of a key costs beside its name and value: the other columns, its place in two indexes.
-_ROW_BYTES = 120
-#: What an element of a collection is taken to cost, on an average.
-_ELEMENT_BYTES = 100
-_MEMORY_HELP = [
-    Simple(line)
-    for line in (
-        b"MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        b"USAGE <key> [SAMPLES <count>]",
-        b"    Estimate the bytes that a key takes in the database.",
-        b"HELP",
-        b"    Print this help.",
-    )
-]
-
-
-@command("MEMORY USAGE", arity=-3, flags=Is.READONLY, keys=(Keys(2, 2, 1, "RO"),), group="server", since="4.0.0",
-         syntax="key [SAMPLES count]", values=False, categories=())
-def memory_usage(db: Keyspace, args: Args) -> Reply:
-    """Estimate the bytes that a key takes in the database, or null."""
-    words = iter(args[3:])
-    for word in words:
-        _check_samples(word, words)
-
-    row = db.find(args[2])
-    if row is None:
-        return None
-    return len(row.name) + _ROW_BYTES + (row.size if row.type == Type.STRING else row.size * _ELEMENT_BYTES)
-
-
-def _check_samples(word: bytes, words: Iterator[bytes]) -> None:
-    """Elements are not looked at, so their number is only checked."""
-    count = next(words, None)
-    if word.upper() != b"SAMPLES" or count is None:
-        raise syntax_error()
-    if integer(count) < 0:
-        raise syntax_error()
-
-
-@command("MEMORY HELP", arity=2, flags=Is.LOADING | Is.STALE, group="server", since="4.0.0", cuts=False, categories=())
-def memory_help(session: Session, args: Args) -> Reply:
-    """Say what MEMORY can do."""
-    return _MEMORY_HELP
 
 
 # -- art

@@ -10,6 +10,7 @@ from protocol.numbers import MAX_INTEGER
 from protocol.replies import OK, Reply, Simple, Verbatim
 from server.arguments import Args, integer
 from server.connection import Connection
+from server.pubsub import Kind
 from server.registry import Is, command, container
 from server.session import NO_REPLY, NoReply, Session, check_name
 
@@ -33,7 +34,9 @@ def client_id(session: Session, args: Args) -> Reply:
 @command("CLIENT INFO", arity=2, flags=_OWN, group="connection", since="6.2.0", tips=("nondeterministic_output",))
 def client_info(session: Session, args: Args) -> Reply:
     """Describe this connection in a line like those of CLIENT LIST."""
-    return Verbatim(b"txt", _line(session.instance.clients[session.id]))
+    # A transaction may outlive its client.
+    client = session.instance.clients.get(session.id)
+    return Verbatim(b"txt", _line(client) if client is not None else b"")
 
 
 @command("CLIENT GETNAME", arity=2, flags=_OWN, group="connection", since="2.6.9", cuts=False)
@@ -322,7 +325,8 @@ def _kind(word: bytes) -> bytes:
 
 
 def _is_kind(client: Connection, kind: bytes) -> bool:
-    return kind == b"normal"
+    listens = client.session.subscriptions is not None
+    return kind == (b"pubsub" if listens else b"normal")
 
 
 def _age(session: Session) -> int:
@@ -332,6 +336,7 @@ def _age(session: Session) -> int:
 def _line(client: Connection) -> bytes:
     """A connection as CLIENT LIST shows it; what only a process with Redis's buffers has is 0."""
     session = client.session
+    pubsub = session.instance.pubsub
     command = session.last_command
     queued = session.queued
     queued_bytes = sum(map(len, (word for _, request in queued or () for word in request)))
@@ -346,9 +351,9 @@ def _line(client: Connection) -> bytes:
         ("idle", int(client.idle_s)),
         ("flags", session.flags),
         ("db", session.db),
-        ("sub", 0),
-        ("psub", 0),
-        ("ssub", 0),
+        ("sub", pubsub.count_of(session, Kind.CHANNEL)),
+        ("psub", pubsub.count_of(session, Kind.PATTERN)),
+        ("ssub", pubsub.count_of(session, Kind.SHARD_CHANNEL)),
         ("multi", len(queued) if queued is not None else -1),
         ("watch", len(session.watched)),
         ("qbuf", pending_input),

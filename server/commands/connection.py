@@ -91,6 +91,8 @@ def ping(session: Session, args: Args) -> Reply:
     if len(args) > 2:
         raise wrong_arity(b"ping")
 
+    if session.subscriptions is not None and session.version == 2:
+        return [b"pong", args[1] if len(args) == 2 else b""]
     return args[1] if len(args) == 2 else PONG
 
 

@@ -222,7 +222,7 @@ def hlen(db: Keyspace, args: Args) -> Reply:
 def hgetall(db: Keyspace, args: Args) -> Reply:
     """Give all fields of a hash and their values."""
     row = _hash(db, args[1])
-    return Map([] if row is None else [(field.name, field.value) for field in hashes.every(db, row)])
+    return Map([] if row is None else [(field.name, field.value) for field in hashes.each(db, row)])
 
 
 @command("HKEYS", arity=2, flags=Is.READONLY, keys=_READ, group="hash", since="2.0.0", values=False,
@@ -238,7 +238,7 @@ def hkeys(db: Keyspace, args: Args) -> Reply:
 def hvals(db: Keyspace, args: Args) -> Reply:
     """Give the values of all fields of a hash."""
     row = _hash(db, args[1])
-    return [] if row is None else [field.value for field in hashes.every(db, row)]
+    return [] if row is None else [field.value for field in hashes.each(db, row)]
 
 
 # -- some of them

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 from protocol.errors import CommandError, syntax_error, wrong_type
 from protocol.numbers import parse_c_double
@@ -12,6 +14,7 @@ from server.arguments import Args, Options, integer
 from server.keyspecs import FoundKeys, Keys, Request
 from server.registry import Is, command, everything
 from storage import hashes, lists, sets, strings, zsets
+from storage.gradual import gradually_sorted
 from storage.keyspace import Keyspace
 from storage.unit import KeyRow, Type
 
@@ -177,17 +180,21 @@ def _sorted(db: Keyspace, row: KeyRow, wishes: Wishes) -> list[bytes]:
     weights: Sequence[bytes | None] = elements
     if wishes.by is not None:
         weights = _looked_up(db, wishes.by, elements)
+    # Copies of many elements in random order are slow, and nobody else gets the interpreter meanwhile.
+    start, stop = wishes.window(row.size)
     if not wishes.alpha:
         # Equal ones are told apart by their bytes.
-        numbers = [_number(weight) for weight in weights]
-        ordered = [element for _, element in sorted(zip(numbers, elements, strict=True), reverse=wishes.descending)]
-    else:
-        # Without a weight comes before any weight; of equal ones the first stays in front.
-        keys = [(weight is not None, weight or b"") for weight in weights]
-        places = sorted(range(len(elements)), key=keys.__getitem__, reverse=wishes.descending)
-        ordered = [elements[place] for place in places]
-    start, stop = wishes.window(row.size)
-    return ordered[start:stop]
+        numbers = ((_number(weight), element) for weight, element in zip(weights, elements, strict=True))
+        by_number = gradually_sorted(numbers, reverse=wishes.descending)
+        return [element for _, element in islice(by_number, start, stop)]
+    # Without a weight comes before any weight; of equal ones the first stays in front.
+    words = ((weight is not None, weight or b"", element) for weight, element in zip(weights, elements, strict=True))
+    by_word = gradually_sorted(words, key=_word, reverse=wishes.descending)
+    return [element for *_, element in islice(by_word, start, stop)]
+
+
+def _word(entry: tuple[bool, bytes, bytes]) -> tuple[bool, bytes]:
+    return entry[:2]
 
 
 def _number(weight: bytes | None) -> float:
@@ -207,14 +214,14 @@ def _sort(db: Keyspace, name: bytes, wishes: Wishes) -> Reply:
     if row is not None and row.type not in (Type.LIST, Type.SET, Type.ZSET):
         raise wrong_type()
     if row is None:
-        elements = []
+        elements: list[bytes] = []
     elif wishes.unsorted and row.type == Type.SET and wishes.store is not None:
         # Sets have no order, and what is stored shall not depend on chance.
         wishes.unsorted, wishes.by, wishes.alpha = False, None, True
         elements = _sorted(db, row, wishes)
     else:
         elements = _kept(db, row, wishes) if wishes.unsorted else _sorted(db, row, wishes)
-    values: list[bytes | None] = list(elements)
+    values: list[Any] = elements
     if wishes.gets:
         columns = [get(db, elements) for get in wishes.gets]
         values = [value for record in zip(*columns, strict=True) for value in record]

@@ -1,9 +1,11 @@
 """Clients that wait for data, compared with the real server: who is served, in which order, what ends the waiting."""
 
+import contextlib
 import time
 
 import pytest
 
+from server.blocking import MAX_CLAIMED, POLL_S
 from tests.commands.conftest import Play
 from tests.commands.dialogues import Dialogue, blocked_clients, dialogue, dialogues, hold, wait_until_blocked
 from tests.commands.scenarios import Scenario, scenario, scenarios
@@ -169,3 +171,90 @@ def test_a_thousand_waiters_are_each_given_one_element(rowdis: Rowdis) -> None:
         assert client.call("EXISTS", "k") == b":0\r\n"
         for waiter in waiters:
             waiter.close()
+
+
+def test_nothing_is_done_for_those_who_wait_on(rowdis: Rowdis) -> None:
+    """Of more waiters than one batch serves."""
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(rowdis.client())
+        client.call("FLUSHALL")
+        wait_until_blocked(client, 0)
+        waiters = [stack.enter_context(rowdis.client()) for _ in range(MAX_CLAIMED + 20)]
+        for waiter in waiters:
+            waiter.send("BLPOP", "k", 0)
+        wait_until_blocked(client, len(waiters))
+        client.call("RPUSH", "k", "x")
+        # Whoever was served, and whatever was to be looked at behind it.
+        wait_until_blocked(client, len(waiters) - 1)
+        client.call("RPUSH", "other", "x")
+        before = storage_units(client, writing=True)
+        time.sleep(0.3)
+        assert storage_units(client, writing=True) == before
+
+
+def test_streams_feed_more_readers_than_one_batch_serves(rowdis: Rowdis) -> None:
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(rowdis.client())
+        client.call("FLUSHALL")
+        wait_until_blocked(client, 0)
+        readers = [stack.enter_context(rowdis.client()) for _ in range(2 * MAX_CLAIMED + 20)]
+        for reader in readers:
+            reader.send("XREAD", "BLOCK", 0, "STREAMS", "s", "$")
+        wait_until_blocked(client, len(readers))
+        start = time.monotonic()
+        client.call("XADD", "s", "1-1", "f", "v")
+        assert len({reader.read() for reader in readers}) == 1
+        assert time.monotonic() - start < 2.0
+
+
+def test_who_begins_to_wait_in_the_batch_that_feeds_it_is_fed_at_once(rowdis: Rowdis) -> None:
+    """And not only when the keys of blocked clients are looked at the next time."""
+    with rowdis.client() as waiter, rowdis.client() as other, rowdis.client() as control:
+        control.call("FLUSHALL")
+        wait_until_blocked(control, 0)
+        took = []
+        for number in range(5):
+            control.call("CLIENT", "PAUSE", 60_000, "WRITE")
+            waiter.send("BLPOP", "k", 0)
+            wait_for_command(control, b"blpop")
+            other.send("RPUSH", "k", number)
+            wait_for_command(control, b"rpush")
+            start = time.monotonic()
+            control.call("CLIENT", "UNPAUSE")
+            assert other.read() == b":1\r\n"
+            assert waiter.read() == b"*2\r\n$1\r\nk\r\n$1\r\n%d\r\n" % number
+            took.append(time.monotonic() - start)
+            other.call("PING")
+            waiter.call("PING")
+        assert min(took) < POLL_S / 2
+
+
+def test_commands_on_whole_databases_do_not_multiply_the_looks_at_keys(rowdis: Rowdis) -> None:
+    """Each of them has the keys of blocked clients looked at, once."""
+    with contextlib.ExitStack() as stack:
+        waiter, *others = [stack.enter_context(rowdis.client()) for _ in range(5)]
+        others[0].call("FLUSHALL")
+        # So many keys that a look takes longer than a command.
+        waiter.send("BLPOP", "k", *range(500), 0)
+        wait_until_blocked(others[0], 1)
+        for _ in range(50):
+            for other in others:
+                other.send("SWAPDB", 0, 1)
+            assert {other.read() for other in others} == {b"+OK\r\n"}
+        before, start = storage_units(others[0]), time.monotonic()
+        time.sleep(1.0)
+        units = storage_units(others[0]) - before
+        assert units <= (time.monotonic() - start) / POLL_S + 3
+        others[0].call("RPUSH", "k", 1)
+        assert waiter.read() == b"*2\r\n$1\r\nk\r\n$1\r\n1\r\n"
+
+
+def wait_for_command(client: RawClient, command: bytes) -> None:
+    """Wait until a client's last command is this one."""
+    while b"cmd=" + command + b" " not in client.call("CLIENT", "LIST"):
+        pass
+
+
+def storage_units(client: RawClient, *, writing: bool = False) -> int:
+    name = b"storage_writing_units:" if writing else b"storage_units:"
+    return int(client.call("INFO", "storage").split(name)[1].split(b"\r\n")[0])

@@ -133,7 +133,7 @@ def test_bare_command_describes_all_and_count_counts_them(client: RawClient) -> 
 def test_syntax_of_each_command_can_be_read_and_tells_of_its_keys() -> None:
     for row in every():
         kinds = [argument.kind for argument in _all(parse(row.syntax))]
-        assert ("key" in kinds) == bool(row.keys), row.full_name
+        assert ("key" in kinds) == row.names_keys, row.full_name
         assert categories(row), row.full_name
 
 

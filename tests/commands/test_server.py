@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.commands.conftest import Play
-from tests.commands.masks import shaped
 from tests.commands.scenarios import Scenario, deviates, scenario, scenarios
 from tests.services.mariadb import MariaDB
 from tests.services.process import wait_until
@@ -50,8 +49,6 @@ def test_databases(play: Play, case: Scenario) -> None:
     scenario("SHUTDOWN that is not one", "SHUTDOWN a", "SHUTDOWN ABORT", "SHUTDOWN ABORT NOSAVE",
              "SHUTDOWN SAVE NOSAVE", "SHUTDOWN NOW a", "PING"),
     scenario("DEBUG is not allowed", "DEBUG SLEEP 0", "DEBUG", "DEBUG OBJECT a", "DEBUG NOSUCH"),
-    scenario("MEMORY", "MEMORY", "MEMORY NOSUCH", "MEMORY USAGE", "MEMORY USAGE a", "SET a 1", "MEMORY USAGE a SAMPLES",
-             "MEMORY USAGE a SAMPLES a", "MEMORY USAGE a SAMPLES -1", "MEMORY USAGE a b 1", shaped("MEMORY HELP")),
     scenario("LOLWUT checks its version", "LOLWUT VERSION a"),
 )  # fmt: skip
 def test_server_commands(play: Play, case: Scenario, oracle: RedisOracle) -> None:

@@ -85,6 +85,23 @@ DEVIATIONS = {
         rowdis="gives them in the order in which they come without COUNT.",
         reason="Redis's documentation defines no order among them; this one is the same from call to call.",
     ),
+    "dump-version": Deviation(
+        subject="DUMP",
+        redis="7.4 writes version 12 of the format, which Redis before 7.4 refuses, keeps small sets in listpacks and "
+        "notes when a consumer of a stream was last given something; it compresses strings of any length.",
+        rowdis="writes version 10, what Redis 7.0 writes, so that Redis from 7.0 on takes it; only hashes with fields "
+        "that expire have version 12. Strings of more than 16 KiB are not compressed, and deleted entries of streams "
+        "are left out. RESTORE takes all versions up to 12, but no modules.",
+        reason="What is written can be restored in more places. Compression in Python takes longer than sending.",
+    ),
+    "dump-damaged": Deviation(
+        subject="RESTORE of damaged payloads with a right checksum",
+        redis="looks at the outside of compact collections only (unless `sanitize-dump-payload` says otherwise), and "
+        "at times reads the checksum as part of the value.",
+        rowdis="refuses whatever Redis could not have written, in all parts, and payloads of which compressed strings "
+        "make more than `proto-max-bulk-len` bytes together.",
+        reason="Elements are rows, so everything is looked at anyway.",
+    ),
 }
 
 

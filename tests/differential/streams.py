@@ -103,10 +103,19 @@ def same(command: Command, ours: bytes, theirs: bytes) -> bool:
     return ours == theirs or _masked(command, ours) == _masked(command, theirs)
 
 
+def same_values(command: Command, ours: Any, theirs: Any) -> bool:
+    """Whether two parsed replies agree, except for times."""
+    return bool(_masked_value(command, ours) == _masked_value(command, theirs))
+
+
 def _masked(command: Command, reply: bytes) -> Any:
     reader = hiredis.Reader(replyError=lambda text: ("error", text))
     reader.feed(reply)
-    parsed = _without_times(reader.gets())
+    return _masked_value(command, reader.gets())
+
+
+def _masked_value(command: Command, value: Any) -> Any:
+    parsed = _without_times(value)
     if isinstance(parsed, list):
         if command[0] == b"XPENDING" and len(command) > 3:
             parsed = [row[:2] + row[3:] if isinstance(row, list) else row for row in parsed]

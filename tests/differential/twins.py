@@ -100,7 +100,7 @@ def hold(
     examples: int = 20,
     steps: int = 30,
 ) -> None:
-    """Run a machine with random steps that the seed decides; half as often on the embedded engine, which takes longer."""
+    """Run a machine with random steps that the seed decides; half as often on the embedded engine, which is slower."""
     if combination.engine == "embedded":
         examples = examples // 2
     seeded = hypothesis.seed(seed)(lambda: machine(rowdis, oracle, combination.protocol))

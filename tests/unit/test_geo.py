@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from storage.geo import expected
@@ -80,6 +80,8 @@ def test_a_coarse_cell_has_the_codes_of_what_lies_in_it(position: Position, step
 @given(POSITIONS, st.integers(1, STEPS), st.integers(-1, 1), st.integers(-1, 1))
 def test_a_neighbour_has_its_neighbour_on_the_other_side(position: Position, step: int, east: int, north: int) -> None:
     cell = cell_at(position, step)
+    # As in Redis, a position that rounding puts on the far edge has a column or row that is not on the grid.
+    assume(max(cell.column, cell.row) < 1 << step)
     assert cell.neighbour(east, north).neighbour(-east, -north) == cell
 
 

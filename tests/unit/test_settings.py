@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 
 import pytest
 import redis
@@ -89,7 +89,7 @@ def test_every_honoured_directive_is_a_typed_attribute() -> None:
     attributes = {directive.attribute: directive.default_value() for directive in HONOURED}
     assert set(hints) == set(attributes)
     for name, default in attributes.items():
-        expected = tuple if hints[name] == tuple[str, ...] else hints[name]
+        expected = get_origin(hints[name]) or hints[name]
         assert type(default) is expected, name
         assert getattr(Settings(), name) == default
 
