@@ -13,7 +13,7 @@ from tests.services.raw_client import Argument, RawClient
 
 LONG = bool(os.environ.get("ROWDIS_TEST_LONG"))
 CLIENTS = 50
-EACH = 400 if LONG else 40
+EACH = 400 if LONG else 25
 """Commands of each client."""
 
 

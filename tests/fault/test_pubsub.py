@@ -73,7 +73,8 @@ def test_a_deaf_listener_is_ended_at_the_hard_limit_and_others_hear_everything(w
         while listeners(other, "deaf") == 6:
             assert published < 100, "the deaf one is still there"
             data = bytes([published]) * MEGABYTE
-            assert integer(other.call("PUBLISH", "deaf", data)) == 6
+            # Between the look and the message it may have been ended.
+            assert integer(other.call("PUBLISH", "deaf", data)) in (5, 6)
             for client in hearing:
                 assert client.read() == message("deaf", data)
             published += 1
