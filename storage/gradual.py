@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 #: Things that are sorted, and freed, at one time: some milliseconds.
-TOGETHER = 10_000
+TOGETHER = 4000
 
 
 def gradually_sorted(

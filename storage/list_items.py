@@ -31,6 +31,9 @@ _COLUMNS = "SELECT key_id, position, chunks, value FROM rowdis_list_item FORCE I
 _READ_POINTS = _COLUMNS + "(key_id, position) IN ({rows})"
 _READ_RANGES = _COLUMNS + "{ranges}"
 _RANGE = "(key_id=%s AND position>=%s AND position<=%s)"
+# For ranges at the right end, with the number of rows that there can be. Without it databases look behind the range for
+# one more, and there they pass all that were popped before and that a long reader keeps alive.
+_READ_END = f"({_COLUMNS}key_id=%s AND position>=%s AND position<=%s LIMIT %s)"
 _BETWEEN = "key_id=%s AND position>=%s AND position<%s "
 #: Orders of rows whose number, or (with ",1" behind) whose distance from the end follows.
 FORWARD = "ORDER BY key_id, position LIMIT %s"
@@ -136,6 +139,8 @@ class Items:
         self._held: dict[int, Held] = {}
         self._dirty: dict[int, Held] = {}
         self._wanted: dict[int, _Wanted] = {}
+        #: The positions of the last items of dense lists that are read.
+        self._last: dict[int, int] = {}
         attempt.prefetchers.append(self.prefetch)
         attempt.flushers.append(self.flush)
 
@@ -174,6 +179,7 @@ class Items:
         for key_id, found in wanted.items():
             held, state = self.of(found.row), state_of(found.row)
             if state.dense:
+                self._last[key_id] = state.tail - STRIDE
                 for start, stop in _merged(found):
                     ranges.append((key_id, state.head + start * STRIDE, state.head + stop * STRIDE))
                 continue
@@ -197,7 +203,11 @@ class Items:
     def _defer_reads(self, ranges: list[Range]) -> None:
         """Defer the reading of ranges of dense lists: single items of many lists by one list of points."""
         points = [(key_id, low) for key_id, low, high in ranges if low == high]
-        longer = [some for some in ranges if some[1] < some[2]]
+        longer: list[Range] = []
+        ends: list[Range] = []
+        for some in ranges:
+            if some[1] < some[2]:
+                (ends if some[2] >= self._last[some[0]] else longer).append(some)
         for start in range(0, len(points), MAX_ROWS):
             batch = points[start : start + MAX_ROWS]
             arguments = [number for point in batch for number in point]
@@ -206,6 +216,11 @@ class Items:
             group = longer[start : start + _RANGES]
             template = _READ_RANGES.replace("{ranges}", " OR ".join([_RANGE] * len(group)))
             self.attempt.defer_query(template, [number for some in group for number in some], self._take)
+        for start in range(0, len(ends), _RANGES):
+            group = ends[start : start + _RANGES]
+            arguments = [number for some in group for number in (*some, (some[2] - some[1]) // STRIDE + 1)]
+            template = " UNION ALL ".join([_READ_END] * len(group)) if len(group) > 1 else _READ_END[1:-1]
+            self.attempt.defer_query(template, arguments, self._take)
 
     def _take(self, rows: tuple[Row, ...]) -> None:
         for key_id, position, chunks, value in rows:
@@ -235,6 +250,7 @@ class Items:
         missing = [position for position in positions if position not in held]
         if missing:
             page = page_of(row) * STRIDE
+            self._last[row.key_id] = state.tail - STRIDE
             for low in range(missing[0], missing[-1] + 1, page):
                 self._defer_reads([(row.key_id, low, min(low + page - STRIDE, missing[-1]))])
             self.attempt.connection.send()
@@ -408,9 +424,10 @@ def _outermost(known: deque[int], left: bool, count: int) -> list[int]:
 
 def _gather_deletes(key_id: int, held: Held, points: list[Point], ranges: list[Range]) -> None:
     """Add what was deleted from a list, and forget it. Between two items taken from one end there is nothing left, so
-    that they are one range."""
+    that those of the left end are one range. At the right end the database would look behind a range, past all that was
+    popped before and that a long reader keeps alive."""
     for run in held.popped:
-        if len(run) > RUN:
+        if len(run) > RUN and run is held.popped[0]:
             ranges.append((key_id, min(run), max(run)))
         else:
             points += [(key_id, position) for position in run]
