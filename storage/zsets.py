@@ -234,6 +234,9 @@ class SortedSets:
             if not some:
                 raise LookupError(f"a sorted set of {row.size} members has none in its table")
             self._drop(row, some)
+            # Nothing is left between the end and the last of them either, however wide the bound was.
+            last = some[-1][:2]
+            self._narrow(row, *((BEGIN, behind(*last)) if end is End.MIN else (last, END)))
             taken += some
         return taken
 
@@ -269,7 +272,13 @@ class SortedSets:
     def remove_ranks(self, row: KeyRow, start: int, stop: int) -> int:
         """Remove the elements of ranks `start` to `stop` (exclusive, within 0..size); how many there were."""
         if stop - start <= NEAR:
-            self.remove_entries(row, self.ranks(row, start, stop) if start < stop else [])
+            entries = self.ranks(row, start, stop) if start < stop else []
+            at_begin, at_end = start == 0, stop == row.size
+            self.remove_entries(row, entries)
+            if entries and at_begin:
+                self._narrow(row, BEGIN, behind(*entries[-1][:2]))
+            elif entries and at_end:
+                self._narrow(row, entries[0][:2], END)
             return stop - start
         (first,), (last,) = self.ranks(row, start, start + 1), self.ranks(row, stop - 1, stop)
         return self.remove_range(row, first[:2], behind(*last[:2]))
