@@ -96,7 +96,8 @@ def test_popping_down_to_the_last_stays_as_fast(
         f"{command}: {ELEMENTS / sum(times):.0f} a second, first tenth {first:.0f}, last {last:.0f}, "
         f"by the machine's pace {last / first / machine:.2f} of the first"
     )
-    assert max(last, last / machine) >= KEPT_RATE * first
+    # The promise is judged by what was measured, and not by what a calmer machine might have shown.
+    assert (last if LONG else max(last, last / machine)) >= KEPT_RATE * first
 
 
 def _pop_all(client: RawClient, kind: Kind, command: str) -> tuple[list[bytes], list[float], list[float]]:
