@@ -129,6 +129,7 @@ class App:
         )
         batcher = instance.batcher
         batcher.monitors = instance.monitors
+        batcher.effects = instance.effects
         instance.waiters = batcher.waiters = Waiters(loop, self._answer, batcher.submit, batcher.poll)
         for worker in workers:
             worker.start()

@@ -23,6 +23,7 @@ from collections.abc import Set as AbstractSet
 from protocol.errors import CommandError
 from server.blocking import Waiters
 from server.dispatch import indeterminate, not_applied
+from server.effects import Effects
 from server.metrics import Metrics
 from server.monitor import Monitors
 from server.run import Batch, Name, Run
@@ -90,8 +91,9 @@ class Batcher:
         self._jobs: deque[Job] = deque()
         #: Blocked clients; set by whoever composes the program.
         self.waiters: Waiters
-        #: Who is told of all commands; set by the same.
+        #: Who is told of all commands, and of what they did; set by the same.
         self.monitors: Monitors
+        self.effects: Effects
         self._scheduled = False
         self._turn_deadline = 0.0
         self._stopped = False
@@ -343,6 +345,8 @@ class Batcher:
             self.monitors.tell_batch(batch)
         if batch.contended or any(run.locked for run in batch.runs):
             self._note_locks(batch)
+        if batch.told:
+            self.effects.deliver(batch.told)
         finished = []
         for run in batch.runs:
             if run.answered:

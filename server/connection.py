@@ -56,6 +56,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._outstanding = 0
         self._held = False
+        # What is pushed when the run under way is answered.
+        self._later: list[bytes] = []
         #: Set while more is unsent than the soft limit of client-output-buffer-limit allows; it ends the connection.
         self._over_soft_limit: asyncio.TimerHandle | None = None
         #: A run of which parts are executed one after the other, and its first item that is left.
@@ -74,6 +76,7 @@ class Connection(asyncio.Protocol):
         session.pending_output = transport.get_write_buffer_size
         session.server_kill = self.kill
         session.push = self.push
+        session.push_later = self.push_later
         session.answer = self.answer
         self._parser = RequestParser(
             max_bulk=instance.settings.proto_max_bulk_len, authenticated=session.authenticated
@@ -153,10 +156,13 @@ class Connection(asyncio.Protocol):
             self._timer = self._instance.loop.call_later(delay_s, self.answer, run)
         else:
             self._busy = False
-            if run.loop_calls:
+            if run.loop_calls or run.late:
                 self._finish_loop_calls(run)
             self._unfinished = run.part_of
             self._settle(run.output)
+            if self._later:
+                later, self._later = self._later, []
+                self.push(b"".join(later))
             self._advance()
 
     def kill(self) -> None:
@@ -175,6 +181,13 @@ class Connection(asyncio.Protocol):
         transport.write(data)
         session.output_bytes += len(data)
         self._limit_unsent(transport.get_write_buffer_size())
+
+    def push_later(self, data: bytes) -> None:
+        """Send what answers no request, but not in front of replies to what is being executed."""
+        if self._busy:
+            self._later.append(data)
+        else:
+            self.push(data)
 
     def _limit_unsent(self, unsent: int) -> None:
         """Hold a client that listens to its client-output-buffer-limit."""

@@ -9,17 +9,20 @@ from protocol.errors import CommandError
 from protocol.replies import NULL_ARRAY, Reply
 from server.keyspecs import Request
 from server.registry import Command
-from server.run import Item, LoopCall, Run, Transaction
+from server.run import Item, LoopCall, Run, Told, Transaction
 from server.session import Blocked, Later
 from storage.errors import DatabaseReadOnly, Indeterminate, NotApplied, StorageError, Unavailable
 from storage.keyspace import keyspace_of
 from storage.unit import Attempt
 
 
-def execute(run: Run, attempt: Attempt, after: Callable[[Item], None] | None = None) -> None:
+def execute(
+    run: Run, attempt: Attempt, told: list[Told], after: Callable[[Item], None] | None = None
+) -> None:
     """Execute the run's commands in order; the replies are left in the run. May be called again after a roll-back.
 
-    `after` is called behind each command and each EXEC, with it.
+    What its commands have to tell after the commit is appended to `told`.  `after` is called behind each command and
+    each EXEC, with it.
     """
     if run.watched is not None:
         run.session.watched = dict(run.watched)
@@ -43,6 +46,8 @@ def execute(run: Run, attempt: Attempt, after: Callable[[Item], None] | None = N
             continue
         took = perf_counter() - start
         own_s += took
+        if attempt.effects:
+            told.append(Told(run, len(replies) - 1, attempt.take_effects()))
         if run.delay_s > delay_s:
             # To sleep is what the command took time for.
             took += run.delay_s - delay_s

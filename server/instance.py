@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from protocol.errors import CommandError, database_out_of_range
 from server.arguments import integer
+from server.effects import Effects
 from server.metrics import Metrics
 from server.monitor import Monitors
 from server.observation import Observation
@@ -48,6 +49,7 @@ class Instance:
         self.metrics = Metrics(self.observation)
         self.monitors = Monitors(loop)
         self.pubsub = PubSub(loop)
+        self.effects = Effects(self.pubsub)
         self.redis_version = REDIS_VERSION.decode()
         self.started_at = time.time()
         #: INFO's last count of keys by database number, and until when (on the monotonic clock) it may be shown again.

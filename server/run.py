@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from protocol.encoder import LARGE, encode, encode_parts
 from protocol.errors import CommandError
 from protocol.replies import Map, Pairs, Reply, SetOf
 from server.keyspecs import Request
 from server.registry import Command
+from storage.effects import Effect
 
 if TYPE_CHECKING:
     from server.blocking import Waiter
@@ -61,6 +62,14 @@ def _let_go(reply: Reply) -> None:
 Item = bytes | Transaction | tuple[Command, Request, int]
 
 
+class Told(NamedTuple):
+    """What an item of a run has to tell when the unit has committed."""
+
+    run: Run
+    position: int
+    effects: list[Effect]
+
+
 class Run:
     """Consecutive commands of one connection that share a unit of work.
 
@@ -70,9 +79,9 @@ class Run:
     # One is made for every request of a client that does not pipeline: hence no dataclass, and few calls.
     __slots__ = (
         "alone", "answered", "blind", "blocked", "blocks", "deadline", "delay_s", "elements", "failures", "fed",
-        "fits", "hits", "hold", "items", "keys", "locked", "loop_calls", "misses", "muted", "output", "own_s",
-        "part_of", "put_back", "replies", "seen", "session", "size", "slow", "times", "unit_s", "units", "values",
-        "version", "wakes", "wants", "watched", "weight", "whole", "writes",
+        "fits", "hits", "hold", "items", "keys", "late", "locked", "loop_calls", "misses", "muted", "output", "own_s",
+        "part_of", "pushes", "put_back", "replies", "seen", "session", "size", "slow", "times", "unit_s", "units",
+        "values", "version", "wakes", "wants", "watched", "weight", "whole", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, version: int) -> None:
@@ -127,6 +136,10 @@ class Run:
         self.own_s = 0.0
         #: If it had a unit for itself, which others of its batch did not: how long that took.
         self.unit_s = 0.0
+        #: It is encoded on the loop: its client may be told of what it did itself, between the replies.
+        self.late = False
+        #: What goes out behind the replies of some items, by their positions.
+        self.pushes: dict[int, list[bytes]] | None = None
         # The outcome: replies in the order of the items until they are encoded.
         self.replies: list[Any] = []
         self.output: list[bytes] = []
@@ -225,11 +238,19 @@ class Run:
                 part.items.append(item)
         return part
 
+    def push_behind(self, position: int, pushes: list[bytes]) -> None:
+        """Let pushes go out behind the reply of an item, whether the client wants that reply or not."""
+        if self.pushes is None:
+            self.pushes = {}
+        self.pushes.setdefault(position, []).extend(pushes)
+
     def encode(self) -> None:
         """Turn the replies into the bytes that the client gets."""
-        version, muted = self.version, self.muted
+        version, muted, pushes = self.version, self.muted, self.pushes
         output: list[bytes] = []
         for position, (item, reply) in enumerate(zip(self.items, self.replies, strict=True)):
+            if pushes is not None and position - 1 in pushes:
+                output += pushes[position - 1]
             if muted is not None and position in muted:
                 continue
             if type(item) is bytes:
@@ -239,6 +260,8 @@ class Run:
                 _let_go(reply)
             else:
                 output.append(encode(reply, version))
+        if pushes is not None:
+            output += pushes.get(len(self.items) - 1, ())
         self.output = output
         self.replies = []
 
@@ -285,6 +308,8 @@ class Batch:
     contended: bool = False
     worker: Any = None
     commands: int = 0
+    #: What its commands have to tell, in their order.
+    told: list[Told] = field(default_factory=list)
     #: When it went to the worker, on the loop's clock.
     started: float = 0.0
     #: How long the worker had it, in seconds.

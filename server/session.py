@@ -84,6 +84,7 @@ class Session:
         "pending_input",
         "pending_output",
         "push",
+        "push_later",
         "pushed",
         "queue_failed",
         "queued",
@@ -143,6 +144,7 @@ class Session:
         self.pending_output: Callable[[], int] = lambda: 0
         self.server_kill: Callable[[], None] = lambda: None
         self.push: Callable[[bytes], None] = lambda data: None
+        self.push_later: Callable[[bytes], None] = lambda data: None
         self.answer: Callable[[Run], None] = lambda run: None
 
     def reset(self) -> None:
@@ -165,6 +167,11 @@ class Session:
         """The pushes that were kept for the end of the command."""
         pushes, self.after_reply = self.after_reply, []
         return pushes
+
+    @property
+    def listens(self) -> bool:
+        """Whether the client may be told of what happens, its own doings included, in between of replies."""
+        return self.subscriptions is not None
 
     @property
     def is_local(self) -> bool:

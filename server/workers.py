@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -15,7 +16,7 @@ from protocol.errors import CommandError
 from server.blocking import Waiter
 from server.dispatch import execute, reply_to
 from server.registry import Command
-from server.run import Batch, Run, Transaction
+from server.run import Batch, Run, Told, Transaction
 from server.serving import Serving
 from storage.errors import Indeterminate, LockWait, NotApplied, StorageError, Unavailable
 from storage.execution import Executor, Patience, Plan
@@ -74,6 +75,7 @@ class Worker(threading.Thread):
         self.executor = executor
         self.tasks: SimpleQueue[Batch | Job | None] = SimpleQueue()
         self._outbox = outbox
+        self._told: list[Told] = []
 
     def run(self) -> None:
         while (task := self.tasks.get()) is not None:
@@ -91,6 +93,7 @@ class Worker(threading.Thread):
         self.executor.close()
 
     def _run_batch(self, batch: Batch) -> None:
+        batch.told = self._told = []
         if batch.contended:
             self._apart(batch)
         else:
@@ -102,7 +105,7 @@ class Worker(threading.Thread):
         for run in batch.runs:
             # Replies that the loop has a part in are encoded there.
             if not run.put_back and not run.locked and not run.loop_calls:
-                _encode(run)
+                _encode(run, batch.told)
 
     def _together(
         self, runs: list[Run], slow: bool, deadline: float, patience: Patience, feeding: Batch | None = None
@@ -117,13 +120,14 @@ class Worker(threading.Thread):
         for waiter in waiters:
             plan.keys += waiter.seen
         try:
-            serving = self.executor.run(plan, body_of(runs, slow, waiters), deadline)
+            serving, told = self.executor.run(plan, body_of(runs, slow, waiters), deadline)
+            self._told += told
             if serving is not None and feeding is not None:
                 serving.note()
                 feeding.served = serving.served
                 feeding.missed -= serving.emptied()
                 for waiter in serving.served:
-                    _encode(waiter.run)
+                    _encode(waiter.run, self._told)
         except LockWait:
             raise
         except (NotApplied, Unavailable, Indeterminate) as error:
@@ -166,7 +170,7 @@ class Worker(threading.Thread):
             failures: list[tuple[Command | None, CommandError]] = []
             delay_s = 0.0
             hits = misses = 0
-            for item in run.items:
+            for position, item in enumerate(run.items):
                 if type(item) is bytes:
                     replies.append(None)
                     times.append(0.0)
@@ -179,7 +183,8 @@ class Worker(threading.Thread):
                 single.watched = run.session.watched if run.watched is not None else None
                 start = time.perf_counter()
                 try:
-                    self.executor.run(plan_of([single]), body_of([single], True), run.deadline)
+                    _, told = self.executor.run(plan_of([single]), body_of([single], True), run.deadline)
+                    self._told += [Told(run, position, effects) for _, _, effects in told]
                 except Exception as error:
                     _fail([single], error)
                 run.blocked, run.seen, run.fed = single.blocked, single.seen, single.fed
@@ -195,12 +200,16 @@ class Worker(threading.Thread):
             run.times, run.own_s = times, sum(times) - delay_s
 
 
-def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) -> Callable[[Attempt], Serving | None]:
-    """What the unit does between its reads and its commit; it gives what was done for blocked clients."""
+Outcome = tuple[Serving | None, list[Told]]
 
-    def body(attempt: Attempt) -> Serving | None:
+
+def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) -> Callable[[Attempt], Outcome]:
+    """What the unit does between its reads and its commit; it gives what blocked clients got, and what is to be told."""
+
+    def body(attempt: Attempt) -> Outcome:
         together = 0
-        serving = Serving(waiters, attempt, execute) if waiters else None
+        told: list[Told] = []
+        serving = Serving(waiters, attempt, partial(execute, told=told)) if waiters else None
         after = serving.look if serving is not None else None
         hopeful = [*runs, *[waiter.run for waiter in waiters]] if waiters else runs
         if any(run.wants for run in hopeful):
@@ -218,11 +227,11 @@ def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) ->
                 if serving is not None:
                     serving.look_again(run.keys)
             else:
-                execute(run, attempt, after)
+                execute(run, attempt, told, after)
         for run in runs:
             if run.blocked is not None:
                 run.fed = any(attempt.version_of(*name) != version for name, version in run.seen.items())
-        return serving
+        return serving, told
 
     return body
 
@@ -289,7 +298,11 @@ def _weigh(run: Run, attempt: Attempt) -> int:
     return total
 
 
-def _encode(run: Run) -> None:
+def _encode(run: Run, told: list[Told]) -> None:
+    if told and run.session.listens:
+        # What it is told itself goes in between, and only the loop knows what that is.
+        run.late = True
+        return
     try:
         run.encode()
     except Exception as error:

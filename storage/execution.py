@@ -23,6 +23,7 @@ from storage.clock import Clock
 from storage.connection import Connection, Row
 from storage.database import Database
 from storage.dialect import BEGIN_SNAPSHOT
+from storage.effects import Wanted
 from storage.errors import (
     BadTarget,
     Conflict,
@@ -114,7 +115,7 @@ class Counters:
 class Executor:
     """Runs the units of one storage worker thread, one after the other.
 
-    `stopping` ends pauses between tries when the program ends.
+    `stopping` ends pauses between tries when the program ends, `wanted` says which effects units gather.
     """
 
     def __init__(
@@ -124,8 +125,10 @@ class Executor:
         clock: Clock,
         instance: int,
         stopping: threading.Event,
+        wanted: Wanted,
     ) -> None:
         self._database = database
+        self._wanted = wanted
         self._identifiers = identifiers
         self._clock = clock
         self._instance = instance
@@ -150,6 +153,8 @@ class Executor:
         self.counters.units += 1
         if plan.writes:
             self.counters.writing_units += 1
+            if plan.blind and self._wanted.looks:
+                plan.keys, plan.blind = [*plan.keys, *plan.blind], []
             return _WritingUnit(self, plan, body, deadline).run()
         return self._run_reading(plan, body, deadline)
 
@@ -206,7 +211,9 @@ class Executor:
     # -- shared by reading and writing units
 
     def attempt(self, connection: Connection, mode: Mode) -> Attempt:
-        return Attempt(connection, self._database.tables, mode, self._map, self._identifiers, self._clock)
+        return Attempt(
+            connection, self._database.tables, mode, self._map, self._identifiers, self._clock, self._wanted
+        )
 
     def prepare(self) -> None:
         """Have an incarnation, the map and numbers at hand; costs nothing when they are."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from storage.connection import Arguments, Row
+from storage.effects import Event, EventClass
 from storage.unit import Attempt, KeyRow, Mode, Type
 
 _COUNT = (
@@ -86,6 +87,12 @@ class Keyspace:
     def remove(self, row: KeyRow) -> None:
         """Delete a key; its elements are left to the reaper, so the cost does not depend on its size."""
         self.attempt.remove(row)
+
+    def notify(self, kind: EventClass, event: bytes, name: bytes) -> None:
+        """Tell of an event of a key when the unit has committed, if `notify-keyspace-events` wants it."""
+        attempt = self.attempt
+        if attempt.wanted_events & kind:
+            attempt.effects.append(Event(event, self.db, name))
 
     def query(self, template: str, arguments: Arguments = ()) -> tuple[Row, ...]:
         return self.attempt.query(template, arguments)

@@ -11,6 +11,7 @@ from storage import schema
 from storage.clock import Clock
 from storage.database import Database
 from storage.dialect import Limits
+from storage.effects import Wanted
 from storage.embedded import EmbeddedEngine
 from storage.engines import Target, parse_url
 from storage.errors import BadTarget, DirectoryInUse, SchemaError, StorageError, Unavailable
@@ -48,6 +49,7 @@ class Storage:
         self.options = options
         self.clock = Clock()
         self.stopping = threading.Event()
+        self.wanted = Wanted()
         self.durability: list[str] = []
         self.schema_version = 0
         self.engine: EmbeddedEngine | None = None
@@ -71,12 +73,12 @@ class Storage:
         self.identifiers.refill()
         self.instance = self.identifiers.next()
         self.executors = [
-            Executor(self.database, self.identifiers, self.clock, self.instance, self.stopping)
+            Executor(self.database, self.identifiers, self.clock, self.instance, self.stopping, self.wanted)
             for _ in range(options.workers)
         ]
         self.housekeeper = Housekeeper(
             self.database,
-            Executor(self.database, self.identifiers, self.clock, self.instance, self.stopping),
+            Executor(self.database, self.identifiers, self.clock, self.instance, self.stopping, self.wanted),
             self.clock,
             self.instance,
             address,

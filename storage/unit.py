@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from storage.clock import Clock
 from storage.connection import Arguments, Connection, Row, Take
+from storage.effects import Change, Effect, Event, EventClass, Flush, Wanted
 from storage.identifiers import Identifiers
 from storage.spaces import SpaceChange, SpaceMap
 from storage.tables import Tables, values
@@ -169,6 +170,7 @@ class Attempt:
         spaces: SpaceMap,
         identifiers: Identifiers,
         clock: Clock,
+        wanted: Wanted,
     ) -> None:
         self.connection = connection
         self.tables = tables
@@ -202,6 +204,10 @@ class Attempt:
         self.prefetchers: list[Callable[[], None]] = []
         #: Called by `flush`, before key rows are written: stores of elements hang their own buffers in here.
         self.flushers: list[Callable[[], None]] = []
+        #: What is to be told after the commit, and what of it somebody wants to know.
+        self.effects: list[Effect] = []
+        self.wanted_events = wanted.events
+        self.wants_changes = wanted.changes
 
     # -- reading
 
@@ -293,6 +299,7 @@ class Attempt:
         if row.expire_at is not None and row.expire_at <= self.now_ms:
             if self.mode is Mode.WRITE:
                 self.remove(row)
+                self.tell_event(EventClass.EXPIRED, b"expired", space, name)
             self.misses += 1
             return None
         self.hits += 1
@@ -400,6 +407,8 @@ class Attempt:
             # The row may get elements of its own again, and the column has room for one id.
             self._garbage.append((GARBAGE_KEY, row.orphan))
             row.orphan = 0
+        if self.wants_changes:
+            self.effects.append(Change(row.name))
         if not row.dirty:
             self._mark(row)
 
@@ -411,6 +420,8 @@ class Attempt:
         row.value = None
         row.value_read = True
         row.expire_at = None
+        if self.wants_changes:
+            self.effects.append(Change(row.name))
         if not row.dirty:
             self._mark(row)
 
@@ -457,6 +468,19 @@ class Attempt:
         row.dirty = True
         self._dirty.append(row)
 
+    # -- effects
+
+    def tell_event(self, kind: EventClass, event: bytes, space: int, name: bytes) -> None:
+        """Tell of an event of a key when this has committed, if somebody wants to know."""
+        if self.wanted_events & kind:
+            # A space that FLUSHDB has just replaced has no number any more.
+            self.effects += [Event(event, db, name) for db, number in self.map.spaces.items() if number == space]
+
+    def take_effects(self) -> list[Effect]:
+        """What there is to tell since the last call."""
+        effects, self.effects = self.effects, []
+        return effects
+
     # -- the map of databases
 
     def space_of(self, db: int) -> int:
@@ -466,6 +490,8 @@ class Attempt:
         """Point a database number at a fresh space; the old one becomes garbage."""
         old = self.map.spaces[db]
         self._spaces().point(db, self.next_id())
+        if self.wants_changes:
+            self.effects.append(Flush())
         # What this unit wrote into the old space is written all the same: it is garbage with the rest.
         self._garbage.append((GARBAGE_SPACE, old))
 

@@ -14,6 +14,7 @@ from storage.check import Finding, check
 from storage.clock import Clock
 from storage.database import Database
 from storage.dialect import Limits
+from storage.effects import Wanted
 from storage.embedded import EmbeddedEngine
 from storage.engines import Target, parse_url
 from storage.execution import Executor, Plan
@@ -68,7 +69,7 @@ class Store:
         self.database.close_all()
 
     def new_executor(self) -> Executor:
-        executor = Executor(self.database, self.identifiers, self.clock, self.instance, self.stopping)
+        executor = Executor(self.database, self.identifiers, self.clock, self.instance, self.stopping, Wanted())
         self._executors.append(executor)
         return executor
 
