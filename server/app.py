@@ -36,9 +36,6 @@ log = logging.getLogger("rowdis")
 PATIENCE_S = 2.0
 #: How often counters are sampled and idle clients looked for.
 CRON_S = 1.0
-#: A thread that computes gives way to another after so long. A command crosses threads several times, and with Python's
-#: 5 ms it took 20 to 40 ms beside one that read a large collection.
-SWITCH_S = 0.0005
 #: Allocations from one collection of young garbage to the next, and collections of each age from one of the next older
 #: to the next. Rows that are read by the hundred thousand are no garbage; to look through them again and again held up
 #: everybody for up to 200 ms.
@@ -50,7 +47,6 @@ def run(settings: Settings) -> int:
     set_up_logging(settings)
     for warning in settings.warnings:
         log.warning("%s", warning)
-    sys.setswitchinterval(SWITCH_S)
     gc.set_threshold(*GARBAGE)
     gc.freeze()
     try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -50,6 +51,10 @@ GATHERING_TURNS = 3
 MAX_OUTSTANDING = 192 * 1024 * 1024
 #: The slow lane may take this many times the usual time-out: its runs wait for each other and for slow readers.
 SLOW_FACTOR = 6
+#: While the slow lane is at work, a thread that computes gives way to another after so long: a command crosses threads
+#: several times, and with Python's 5 ms it took 20 to 40 ms beside one that read a large collection. At all other times
+#: this would tear batches apart and cost up to a tenth of the speed (docs/decisions/0004).
+EAGER_SWITCH_S = 0.0005
 #: A key counts as contended for so many seconds after a command last met its lock, or until one has gone through.
 CONTENDED_S = 10.0
 #: How often deadlines are looked at, in seconds.
@@ -87,6 +92,7 @@ class Batcher:
         #: Until when a key counts as contended, on the monotonic clock.
         self._contended: dict[Name, float] = {}
         self._contended_was_last = False
+        self._switch_s = sys.getswitchinterval()
         self._flying: list[Batch] = []
         self._jobs: deque[Job] = deque()
         #: Blocked clients; set by whoever composes the program.
@@ -312,6 +318,8 @@ class Batcher:
         self.batched_commands += batch.commands
         batch.started = self._loop.time()
         batch.worker = self._idle.pop()
+        if slow:
+            sys.setswitchinterval(EAGER_SWITCH_S)
         batch.worker.tasks.put(batch)
         return batch
 
@@ -340,6 +348,9 @@ class Batcher:
     def _done(self, batch: Batch) -> None:
         self._flying.remove(batch)
         self._take_back(batch.worker)
+        if batch.slow:
+            # There is one slow batch at a time.
+            sys.setswitchinterval(self._switch_s)
         self._metrics.tally(batch)
         if self.monitors.active:
             self.monitors.tell_batch(batch)

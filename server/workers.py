@@ -204,7 +204,7 @@ Outcome = tuple[Serving | None, list[Told]]
 
 
 def body_of(runs: list[Run], slow: bool, waiters: list[Waiter] | None = None) -> Callable[[Attempt], Outcome]:
-    """What the unit does between its reads and its commit; it gives what blocked clients got, and what is to be told."""
+    """What the unit does between its reads and its commit: whom it served, and what is to be told."""
 
     def body(attempt: Attempt) -> Outcome:
         together = 0
