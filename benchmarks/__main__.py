@@ -24,6 +24,7 @@ from tests.services.process import ServiceFailed
 from tests.services.rowdis import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "performance.md"
+PARTS = ("strings", "collections", "messages")
 
 _IDLE_CLIENTS = 1000
 _LONG_MINUTES = 10.0
@@ -50,17 +51,22 @@ def main(arguments: Sequence[str]) -> int:
             return 2
         results.failures.append(("stopping the servers", str(error).splitlines()[0]))
     judged = []
-    if options.only != "collections":
+    if "strings" in options.parts:
         judged = bars.judge(results)
         if options.report is not None:
             picture = options.report.with_suffix(".svg")
             plot.write(picture, results)
             report.write(options.report, results, judged, picture.name)
-    if options.only != "strings":
+    if "collections" in options.parts:
         on_collections = bars.judge_collections(results)
         judged += on_collections
         if options.report is not None:
             report.write_collections(options.report, results, on_collections)
+    if "messages" in options.parts:
+        on_messages = bars.judge_messages(results)
+        judged += on_messages
+        if options.report is not None:
+            report.write_messages(options.report, results, on_messages)
     print(f"\n{report.plain(judged)}\n\n{report.summary(results)}")
     missed = len(bars.missed(judged))
     print(f"{missed or 'no'} bars missed; {time.monotonic() - started:.0f} s")
@@ -72,13 +78,15 @@ def _measure(stack: ExitStack, options: argparse.Namespace, results: Results) ->
     measurement = measure.Measurement(subjects, results)
     for subject in subjects:
         print(f"{subject.label}: {', '.join(f'{name}={value}' for name, value in subject.settings.items())}")
-    if options.only != "collections":
+    if "strings" in options.parts:
         measurement.fill()
         measurement.alternate()
         measurement.count()
-    if options.only != "strings":
+    if "collections" in options.parts:
         measurement.collections(min(3, options.alternations))
-    if options.only == "collections":
+    if "messages" in options.parts:
+        measurement.messages(options.alternations)
+    if "strings" not in options.parts:
         return
     measurement.default_tests(options.default_requests)
     measurement.peaks()
@@ -98,11 +106,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--keyspace", type=int, metavar="N", help="100000; 5000 when quick")
     parser.add_argument("--minutes", type=float, metavar="N", help="of load with an eye on memory: 0; 10 when long")
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="A,B", help=", ".join(LABELS))
-    parser.add_argument("--only", choices=("strings", "collections"), help="these loads and their part of the page")
+    parser.add_argument("--only", choices=PARTS, help="these loads and their part of the page")
     parser.add_argument("--rowdis-options", default="", metavar="WORDS", help='such as "--workers 2"')
     parser.add_argument("--report", type=Path, metavar="PAGE", help="docs/performance.md; none when quick")
     options = parser.parse_args(arguments)
     quick = options.quick
+    options.parts = (options.only,) if options.only else PARTS
     try:
         options.servers = measure.check_labels(options.servers or list(LABELS))
     except ValueError as error:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from benchmarks import collections
+from benchmarks import collections, messages
 from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY, ROWDIS, Results, Scenario, find
 from benchmarks.servers import ROWDIS_PREFIX
 
@@ -19,6 +19,12 @@ FLAT = 1.05
 
 LONG_S = 590.0
 """How far into the long run its last measurement must be."""
+
+MESSAGES = 0.3
+"""The least of Redis's rate that Rowdis must reach with messages and with scripts."""
+
+SCRIPT_US = 20
+"""What a script may cost over the commands in it, microseconds of the processor."""
 
 SAME = 0.95
 """What counts as "not slower" for two loads on one server: two runs of the same load differ by so much."""
@@ -42,7 +48,7 @@ class Bar:
 
 
 def judge(results: Results) -> list[Bar]:
-    """All bars but those on collections, whether measured or not."""
+    """All bars but those on collections and messages, whether measured or not."""
     return [
         *_durability(results),
         *_speed(results),
@@ -55,6 +61,11 @@ def judge(results: Results) -> list[Bar]:
 def judge_collections(results: Results) -> list[Bar]:
     """The bars on collections, and what they stand on."""
     return [*_durability(results), *_collections(results)]
+
+
+def judge_messages(results: Results) -> list[Bar]:
+    """The bars on messages and scripts, and what they stand on."""
+    return [*_durability(results), *_messages(results)]
 
 
 def missed(bars: list[Bar]) -> list[Bar]:
@@ -133,6 +144,27 @@ def _collections(results: Results) -> Iterator[Bar]:
         if wanted:
             what = f"{scenario.title}: {LABELS[MARIADB]} / {LABELS[ALWAYS]}"
             yield _at_least(what, results.ratio((MARIADB, scenario), (ALWAYS, scenario)), wanted)
+
+
+def _messages(results: Results) -> Iterator[Bar]:
+    for scenario, what in (
+        (messages.PUBLISH, f"messages delivered to {messages.SUBSCRIBERS} subscribers"),
+        (messages.UNLOCK, messages.UNLOCK.title),
+    ):
+        ratio = results.ratio((MARIADB, scenario), (ALWAYS, scenario))
+        yield _at_least(f"{what}: {LABELS[MARIADB]} / {LABELS[ALWAYS]}", ratio, MESSAGES)
+    for scripted, plain in zip(messages.SCRIPTED_GET, messages.GET, strict=True):
+        with_script, without = results.cpu_us(MARIADB, scripted), results.cpu_us(MARIADB, plain)
+        what = f"{LABELS[MARIADB]}: processor time of {scripted.title} over GET"
+        wanted = f"below {SCRIPT_US} µs"
+        if with_script is None or without is None:
+            yield Bar(what, wanted, "not measured", None)
+        else:
+            more = with_script - without
+            yield Bar(what, wanted, f"{more:.1f} µs ({with_script:.1f} - {without:.1f})", more < SCRIPT_US)
+    titles = tuple(scenario.title for scenario in messages.SCENARIOS)
+    failed = sum(what.startswith(titles) for what, _ in results.failures)
+    yield Bar("measurements of messages and scripts that failed", "0", str(failed), not failed)
 
 
 def _at_least(what: str, ratio: float | None, wanted: float) -> Bar:

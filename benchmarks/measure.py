@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pymysql
 
-from benchmarks import collections, load, memory, redis_benchmark, servers
+from benchmarks import collections, load, memory, messages, redis_benchmark, servers
 from benchmarks.load import LoadFailed
 from benchmarks.redis_benchmark import BenchmarkFailed
 from benchmarks.results import LABELS, ROWDIS, SCENARIOS, LargeReads, Results, Sample, Scenario, Tables, find
@@ -70,11 +70,18 @@ class Measurement:
 
     def collections(self, alternations: int) -> None:
         """The loads on collections, on Rowdis with MariaDB and on Redis, each measurement after its preparation."""
-        subjects = [subject for subject in self.subjects if subject.key in collections.SUBJECTS]
+        self._in_turns("collections", collections.SCENARIOS, alternations)
+
+    def messages(self, alternations: int) -> None:
+        """The loads on messages and scripts, on the same servers."""
+        self._in_turns("messages", messages.SCENARIOS, alternations)
+
+    def _in_turns(self, what: str, scenarios: Sequence[Scenario], alternations: int) -> None:
+        subjects = [subject for subject in self.subjects if subject.key in scenarios[0].subjects]
         for number in range(alternations):
-            print(f"collections, alternation {number + 1} of {alternations}", flush=True)
+            print(f"{what}, alternation {number + 1} of {alternations}", flush=True)
             order = subjects if number % 2 else subjects[::-1]
-            for scenario in collections.SCENARIOS:
+            for scenario in scenarios:
                 shown = []
                 for subject in order:
                     sample = self._measure(subject, scenario)
@@ -154,13 +161,10 @@ class Measurement:
     def _measure(self, subject: Subject, scenario: Scenario, seconds: float | None = None) -> Sample | None:
         """One measurement; None if it failed, which is noted."""
         with self._noting(f"{scenario.title} on {subject.label}"):
-            run = self._own if scenario.own else self._redis_benchmark
-            if scenario in collections.SCENARIOS:
-                run = self._on_collections
+            run = self._way(scenario)
             if not scenario.own and (subject.key, scenario) not in self._rates:
                 self._warm_up(subject, scenario)
-            if scenario in collections.SCENARIOS:
-                self._prepare(subject, scenario, seconds or self.results.seconds)
+            self._prepare(subject, scenario, seconds or self.results.seconds)
             before = subject.counters()
             sample = run(subject, scenario, seconds or self.results.seconds)
             after = subject.counters()
@@ -168,15 +172,22 @@ class Measurement:
             return replace(sample, counters=counters)
         return None
 
+    def _way(self, scenario: Scenario) -> Callable[[Subject, Scenario, float], Sample]:
+        """What measures a load of this kind."""
+        if scenario in collections.SCENARIOS:
+            return self._on_collections
+        if scenario in messages.SCENARIOS:
+            return self._with_messages
+        return self._own if scenario.own else self._redis_benchmark
+
     def _warm_up(self, subject: Subject, scenario: Scenario) -> None:
         """Find out how many requests a measurement needs to take its time."""
         self._rates[subject.key, scenario] = 0.0
-        run = self._on_collections if scenario in collections.SCENARIOS else self._redis_benchmark
         for _ in range(2):
-            if scenario in collections.SCENARIOS:
-                self._prepare(subject, scenario, _WARM_UP_S)
-            sample = run(subject, scenario, _WARM_UP_S)
-            self._rates[subject.key, scenario] = min(sample.rate, _FASTEST)
+            self._prepare(subject, scenario, _WARM_UP_S)
+            sample = self._way(scenario)(subject, scenario, _WARM_UP_S)
+            rate = sample.rate if scenario != messages.PUBLISH else sample.rate / messages.SUBSCRIBERS
+            self._rates[subject.key, scenario] = min(rate, _FASTEST)
 
     def _requests(self, subject: Subject, scenario: Scenario, seconds: float) -> int:
         """How many requests take about so long."""
@@ -186,7 +197,12 @@ class Measurement:
         return requests - requests % scenario.pipeline
 
     def _prepare(self, subject: Subject, scenario: Scenario, seconds: float) -> None:
+        """Have there what a measurement takes or changes."""
         requests = self._requests(subject, scenario, seconds)
+        if scenario in messages.SCENARIOS:
+            messages.prepare(subject.port, scenario, requests)
+        if scenario not in collections.SCENARIOS:
+            return
         collections.prepare(subject.port, scenario, requests, self._fed[subject.key])
         self._fed[subject.key] += 2 * requests + collections.SPREAD
 
@@ -204,10 +220,21 @@ class Measurement:
         )
         if before:
             popped = before - collections.left(subject.port, scenario)
-            key = (subject.key, scenario)
-            nil = 1 - popped / requests
-            self.results.nil_replies[key] = max(nil, self.results.nil_replies.get(key, 0.0))
+            self._note_nil(subject, scenario, 1 - popped / requests)
         return sample
+
+    def _with_messages(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
+        requests = self._requests(subject, scenario, seconds)
+        before = messages.size(subject.port)
+        sample = messages.run(subject.port, scenario, requests)
+        if scenario == messages.UNLOCK:
+            deleted = before - messages.size(subject.port)
+            self._note_nil(subject, scenario, 1 - deleted / requests)
+        return sample
+
+    def _note_nil(self, subject: Subject, scenario: Scenario, share: float) -> None:
+        key = (subject.key, scenario)
+        self.results.nil_replies[key] = max(share, self.results.nil_replies.get(key, 0.0))
 
     def _redis_benchmark(self, subject: Subject, scenario: Scenario, seconds: float) -> Sample:
         requests = self._requests(subject, scenario, seconds)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from benchmarks import bars, collections
+from benchmarks import bars, collections, messages
 from benchmarks.bars import MB, Bar
 from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY, SCENARIOS, Results, find
 
@@ -15,6 +15,8 @@ START = "<!-- results: written by `make bench`, do not edit -->"
 END = "<!-- end of results -->"
 COLLECTIONS_START = "<!-- collections: written by `make bench`, do not edit -->"
 COLLECTIONS_END = "<!-- end of collections -->"
+MESSAGES_START = "<!-- messages: written by `make bench`, do not edit -->"
+MESSAGES_END = "<!-- end of messages -->"
 
 _VERDICTS = {True: "ok", False: "**missed**", None: "–"}
 _NONE = "–"
@@ -31,6 +33,12 @@ def write_collections(page: Path, results: Results, judged: Sequence[Bar]) -> No
     """Replace the results about collections on the page; ValueError if it has no markers for them."""
     sections = [*_bars(results, judged), *_collections(results), *_conditions(results)]
     _replace(page, COLLECTIONS_START, COLLECTIONS_END, "\n".join(sections))
+
+
+def write_messages(page: Path, results: Results, judged: Sequence[Bar]) -> None:
+    """Replace the results about messages and scripts on the page; ValueError if it has no markers for them."""
+    sections = [*_bars(results, judged), *_messages(results), *_conditions(results)]
+    _replace(page, MESSAGES_START, MESSAGES_END, "\n".join(sections))
 
 
 def _replace(page: Path, first: str, last: str, content: str) -> None:
@@ -131,6 +139,35 @@ def _collections(results: Results) -> Iterator[str]:
         yield "### Requests per second\n"
         yield "Medians; the last column is the share of pops that found an empty collection, at most.\n"
         yield _table(("", LABELS[MARIADB], LABELS[ALWAYS], "ratio", "nil"), rows)
+
+
+def _messages(results: Results) -> Iterator[str]:
+    """Loads on messages and scripts: rates, ratio, processor time of a request."""
+    rows = []
+    for scenario in messages.SCENARIOS:
+        ours, theirs = results.rate(MARIADB, scenario), results.rate(ALWAYS, scenario)
+        if ours is None or theirs is None:
+            continue
+        ratio = results.ratio((MARIADB, scenario), (ALWAYS, scenario))
+        nil = results.nil_replies.get((MARIADB, scenario))
+        cpu = (results.cpu_us(subject, scenario) for subject in messages.SUBJECTS)
+        rows.append((
+            scenario.title,
+            f"{ours:,.0f}",
+            f"{theirs:,.0f}",
+            _NONE if ratio is None else f"{ratio:.3g}",
+            *(_NONE if used is None else f"{used:.1f}" for used in cpu),
+            _NONE if nil is None else f"{nil:.1%}",
+        ))
+    if rows:
+        yield "### Requests and messages per second, processor time\n"
+        yield (
+            f"Medians. For PUBLISH the rates are of messages delivered to {messages.SUBSCRIBERS} clients, the times "
+            "of publishing one message to all of them. Times are of the server's own process, without its database, in "
+            "microseconds a request; the last column is the share of scripts that found no lock, at most.\n"
+        )
+        names = (LABELS[MARIADB], LABELS[ALWAYS])
+        yield _table(("", *names, "ratio", *(f"{name}, µs" for name in names), "nil"), rows)
 
 
 def _latencies(results: Results) -> Iterator[str]:

@@ -22,6 +22,8 @@ LABELS = {
 """The servers that are measured, in the order in which they are shown."""
 
 ROWDIS = (MARIADB, EMBEDDED)
+CPU_US = "cpu_us"
+"""The name of the processor time among a sample's counters."""
 _SERVERS = (MARIADB, EMBEDDED, ALWAYS, MEMORY)
 
 
@@ -122,7 +124,7 @@ class Results:
     default_tests: dict[str, str] = field(default_factory=dict)
     """What stopped redis-benchmark's own list of tests; empty if nothing did."""
     nil_replies: dict[tuple[str, Scenario], float] = field(default_factory=dict)
-    """The share of pops that found nothing, the highest of all measurements."""
+    """The share of pops and deletions that found nothing, the highest of all measurements."""
     missing_tests: dict[str, list[str]] = field(default_factory=dict)
     peaks: dict[str, dict[str, int]] = field(default_factory=dict)
     """Peak resident bytes by process."""
@@ -147,6 +149,11 @@ class Results:
         if not samples:
             return None
         return median(sample.p50_ms for sample in samples), median(sample.p99_ms for sample in samples)
+
+    def cpu_us(self, subject: str, scenario: Scenario) -> float | None:
+        """Median of the processor time that a request costs the server's own process, microseconds."""
+        samples = self.good(subject, scenario)
+        return median(sample.counters[CPU_US] / sample.requests for sample in samples) if samples else None
 
     def ratio(self, one: tuple[str, Scenario], other: tuple[str, Scenario]) -> float | None:
         """Median of the ratios within each alternation: what slows the machine down for minutes slows both."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import pymysql
 
-from benchmarks import direct, load
-from benchmarks.results import ALWAYS, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY
+from benchmarks import direct, load, processor
+from benchmarks.results import ALWAYS, CPU_US, DIRECT, EMBEDDED, LABELS, MARIADB, MEMORY
 from tests.services.mariadb import MariaDB
 from tests.services.process import ServerProcess, clean_environment, free_port
 from tests.services.raw_client import RawClient
@@ -95,8 +95,10 @@ class Subject:
         return RawClient(("127.0.0.1", self.port), timeout_s=timeout_s)
 
     def counters(self) -> dict[str, int]:
-        """What its database and its own INFO storage count, if they do."""
-        found = self.database.counters() if self.database is not None else {}
+        """Its processor time in microseconds (CPU_US); what its database and its own INFO storage count, if they do."""
+        found = {CPU_US: processor.used_us(self.pid)}
+        if self.database is not None:
+            found |= self.database.counters()
         if self.speaks_info:
             with self.client() as client:
                 found |= {ROWDIS_PREFIX + name: value for name, value in _numbers(client.call("INFO", "storage"))}

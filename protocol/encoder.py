@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Any, Final
 
 from protocol.errors import CommandError
-from protocol.numbers import format_double
 from protocol.replies import (
     BigNumber,
     Double,
@@ -26,6 +25,7 @@ from protocol.replies import (
     Simple,
     Verbatim,
 )
+from protocol.shortest import format_double
 
 LARGE: Final = 64 * 1024
 """Bytes from which `encode_parts` gives a bulk string as a piece of its own instead of copying it."""

@@ -1,7 +1,7 @@
 """The two ways a client can be told "no", and the texts of Redis that several commands share.
 
-`ProtocolError` ends a connection; `CommandError` is a reply like any other. The texts equal those of redis-server
-7.0.15 byte for byte, because clients match on them. Each function makes a *fresh* exception: an exception object
+`ProtocolError` ends a connection; `CommandError` is a reply like any other. The texts equal those of Redis 7.4
+byte for byte, because clients match on them. Each function makes a *fresh* exception: an exception object
 carries its traceback, so a shared instance would leak frames from one request into the next.
 
 A text that only one family uses is made by that family: `CommandError(b"ERR resulting score is not a number (NaN)")`.
@@ -168,10 +168,6 @@ def wrong_password() -> CommandError:
 def no_permission(name: bytes) -> CommandError:
     """`name` as the command table has it: `b"set"`, `b"config|set"`."""
     return CommandError(b"NOPERM this user has no permissions to run the '%b' command" % name.lower())
-
-
-def no_key_permission() -> CommandError:
-    return CommandError(b"NOPERM this user has no permissions to access one of the keys used as arguments")
 
 
 def no_channel_permission() -> CommandError:

@@ -1,7 +1,7 @@
-"""Redis's own grammar of numbers: what it reads as one, and how it writes one.
+"""Redis's own grammar of numbers: what it reads as one, and how it writes one (doubles: `shortest`).
 
 Python's `int()` and `float()` accept underscores, blanks, plus signs and leading zeros where Redis does not, so each
-function here judges the text first. The oracle of all of it is a running redis-server 7.0.15 on x86-64, whose
+function here judges the text first. The oracle of all of it is a running redis-server on x86-64, whose
 `INCRBYFLOAT` works in 80-bit extended precision; that arithmetic is done here with integers.
 """
 
@@ -49,11 +49,12 @@ def parse_integer(data: bytes) -> int:
 
 
 def parse_unsigned(data: bytes) -> int:
-    """The unsigned 64-bit integer of a stream ID; ValueError if `data` is none.
+    """The unsigned 64-bit integer of a stream ID or a cursor; ValueError if `data` is none.
 
     A canonical negative integer is refused, but everything else goes to C's `strtoull`, which allows leading blanks,
-    zeros and a sign, and takes a negative number modulo 2**64: Redis reads the ID `007-1` as `7-1`.
+    zeros and a sign, takes a negative number modulo 2**64 and stops at a NUL: Redis reads the ID `007-1` as `7-1`.
     """
+    data = data.partition(b"\0")[0]
     match = _UNSIGNED.fullmatch(data)
     if match is None:
         raise ValueError("not an unsigned 64-bit integer")
@@ -139,11 +140,6 @@ def _exact(number: bytes) -> Fraction:
     sign, whole, fraction, power = match.groups(b"")
     exponent = _exponent(power) - 4 * len(fraction)
     return int(sign + whole + fraction, 16) * Fraction(2) ** exponent
-
-
-def format_double(value: float) -> bytes:
-    """A score as Redis 7.0 writes it, in RESP2 and RESP3: 17 significant digits, `inf`, `-inf`, `nan`."""
-    return b"%.17g" % value
 
 
 def format_human(value: float) -> bytes:

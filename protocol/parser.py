@@ -6,7 +6,7 @@ over before and the result after, and whenever anything is odd the result is thr
 Python, decides. The careful way alone defines what a request is; the fast way must never differ from it, which
 `tests/property/test_parser_splits.py` proves on random streams in random pieces.
 
-Texts and order of the complaints are those of redis-server 7.0.15. Two differences: an array has at most 1,048,576
+Texts and order of the complaints are those of Redis 7.4. Two differences: an array has at most 1,048,576
 elements (Redis: 2,147,483,647), and a NUL byte in a header or an inline command is a byte like any other (Redis waits
 for more, because the C string ends there).
 """

@@ -94,7 +94,10 @@ class App:
         self.instance = instance = Instance(settings, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, instance.stopping.set)
-        storage = Storage(_options(settings))
+        storage = Storage(
+            _options(settings), lambda effects: loop.call_soon_threadsafe(instance.effects.tell, effects)
+        )
+        instance.notifications.follow(settings, storage.wanted)
         try:
             sockets = _bind(settings)
         except OSError as error:
@@ -125,6 +128,7 @@ class App:
         )
         batcher = instance.batcher
         batcher.monitors = instance.monitors
+        batcher.pace = instance.pace
         batcher.effects = instance.effects
         instance.waiters = batcher.waiters = Waiters(loop, self._answer, batcher.submit, batcher.poll)
         for worker in workers:
@@ -159,7 +163,12 @@ class App:
             )
 
     def _answer(self, run: Run) -> None:
-        run.session.answer(run)
+        try:
+            run.session.answer(run)
+        except Exception:
+            # A mistake of ours, perhaps in what the client has sent behind: the others of its batch are to be answered.
+            log.exception("client %d could not be answered and is dropped", run.session.id)
+            run.session.server_kill()
 
     def _tell(self, storage: Storage) -> None:
         """The start-up log: engine, address, what the database promises, schema."""
@@ -179,6 +188,8 @@ class App:
         while True:
             await asyncio.sleep(CRON_S)
             instance.sample()
+            if instance.storage.others:
+                instance.tracking.end_all("another instance uses the same database, and what it writes is not noticed")
             limit = self.settings.timeout_s
             if limit:
                 for client in list(instance.clients.values()):

@@ -28,6 +28,7 @@ from server.effects import Effects
 from server.metrics import Metrics
 from server.monitor import Monitors
 from server.run import Batch, Name, Run
+from server.scripting.pace import LongRun, Pace, busy
 from server.workers import Job, Worker
 from storage.errors import StorageError
 from storage.execution import Executor, Plan
@@ -92,6 +93,7 @@ class Batcher:
         #: Until when a key counts as contended, on the monotonic clock.
         self._contended: dict[Name, float] = {}
         self._contended_was_last = False
+        self._alone_was_last = False
         self._switch_s = sys.getswitchinterval()
         self._flying: list[Batch] = []
         self._jobs: deque[Job] = deque()
@@ -99,6 +101,8 @@ class Batcher:
         self.waiters: Waiters
         #: Who is told of all commands, and of what they did; set by the same.
         self.monitors: Monitors
+        #: Scripts that may take as long as they like; set by the same.
+        self.pace: Pace
         self.effects: Effects
         self._scheduled = False
         self._turn_deadline = 0.0
@@ -118,6 +122,9 @@ class Batcher:
             self._scheduled = True
             self._turn_deadline = self._deadline(slow=False)
             self._loop.call_soon(self._gather, GATHERING_TURNS)
+        if run.presumed and self._paused:
+            # What may write waits for the end of the pause.
+            run.let_write()
         if run.slow:
             run.deadline = self._deadline(slow=True)
             self._slow.append(run)
@@ -166,10 +173,10 @@ class Batcher:
         """What is held back: "none", "write" or "all"."""
         return "all" if self.paused_for_all else "write" if self._paused else "none"
 
-    @property
-    def pause_left_s(self) -> float:
-        """Seconds until the pause is over."""
-        return max(0.0, self._pause_ends.when() - self._loop.time()) if self._pause_ends is not None else 0.0
+    def expect_untold(self) -> None:
+        """Changes are gathered from now on: what is under way may have begun before, and write without telling."""
+        for batch in self._flying:
+            batch.untold = batch.writes
 
     def poll(self, names: list[Name], then: Callable[[dict[Name, int] | None, float], None]) -> None:
         """Look up the versions of keys in a storage worker.
@@ -195,6 +202,17 @@ class Batcher:
 
         self._jobs.append(Job(work, done))
         self.wake()
+
+    def refuse_waiting(self, running: LongRun) -> None:
+        """A script runs for so long that whoever waits for a worker is refused."""
+        for lane in self._lanes:
+            runs = list(lane)
+            lane.clear()
+            for run in runs:
+                if run.wakes:
+                    lane.append(run)
+                else:
+                    self._expire(run, busy(running.kind))
 
     def stop_workers(self) -> None:
         """Let every worker end after the batch it is at."""
@@ -236,14 +254,14 @@ class Batcher:
 
     def _start_writers(self) -> None:
         writing = [batch for batch in self._flying if batch.writes]
-        if any(batch.alone for batch in writing):
+        if any(batch.alone for batch in writing) or self._makes_room_for_slow():
             return
         limit = max(1, min(WRITERS, self._workers - 1))
         # Where one batch at a time writes, the contended runs and the others take turns.
         if not self._contended_was_last:
             self._start_contended(writing, limit)
         while self._writing and self._idle and len(writing) < limit:
-            if not self._may_overlap([batch for batch in writing if not batch.contended]):
+            if not self._may_overlap([batch for batch in writing if not batch.contended and not batch.slow]):
                 return
             if self._writing[0].alone:
                 if not writing:
@@ -254,6 +272,20 @@ class Batcher:
                 break
             writing.append(self._start(runs, writes=True))
         self._start_contended(writing, limit)
+
+    def _makes_room_for_slow(self) -> bool:
+        """Whether the next of the slow lane must be alone among writers, and will be when those under way are done.
+
+        After one of these the others have a turn: scripts that take long may come without end.
+        """
+        return (
+            bool(self._slow)
+            and self._slow[0].alone
+            and self._slow[0].writes
+            and not self._alone_was_last
+            and not any(batch.slow for batch in self._flying)
+            and self._fits_outstanding(self._slow[0])
+        )
 
     def _start_contended(self, writing: list[Batch], limit: int) -> None:
         """Start the runs on contended keys as a batch beside those that are `writing`; one such batch at a time."""
@@ -305,13 +337,14 @@ class Batcher:
                 names.update(run.blind)
             woken -= names
             self._contended_was_last = contended
+            self._alone_was_last = slow and alone
         deadline = max(run.deadline for run in runs)
         batch = Batch(runs, writes, slow, alone, names | woken, deadline, self._done, contended=contended)
         if writes and not alone and self.waiters:
             taken = _names([other for other in self._flying if other.writes])
             batch.waiters, batch.missed = self.waiters.claim(names, woken, taken)
             for waiter in batch.waiters:
-                batch.names.update(waiter.seen)
+                batch.names.update(waiter.names)
         self._flying.append(batch)
         self.batches += 1
         batch.commands = sum([run.units for run in runs])
@@ -333,6 +366,9 @@ class Batcher:
             for batch in self._flying:
                 if batch.writes and (batch.alone or run.alone or not batch.names.isdisjoint(names)):
                     return False
+        return self._fits_outstanding(run)
+
+    def _fits_outstanding(self, run: Run) -> bool:
         outstanding = self._outstanding()
         return not outstanding or outstanding + run.weight <= MAX_OUTSTANDING
 
@@ -356,13 +392,14 @@ class Batcher:
             self.monitors.tell_batch(batch)
         if batch.contended or any(run.locked for run in batch.runs):
             self._note_locks(batch)
-        if batch.told:
-            self.effects.deliver(batch.told)
+        self._tell(batch)
         finished = []
         for run in batch.runs:
             if run.answered:
                 continue
-            if run.put_back:
+            if run.put_back and run.writes and not batch.writes:
+                self._let_write(run)
+            elif run.put_back:
                 self._put_back(run)
             elif run.locked:
                 run.locked = False
@@ -376,11 +413,26 @@ class Batcher:
             elif not run.wakes:
                 self._answer(run)
         if batch.waiters or batch.missed:
-            self.waiters.release(batch.waiters, batch.served, batch.missed)
+            self.waiters.release(batch.waiters, batch.served, batch.stuck, batch.missed)
         elif batch.alone and batch.writes and self.waiters:
             # It may have written any key.
             self.waiters.look_soon()
+        if self.waiters and any(run.strays for run in batch.runs):
+            self.waiters.look_soon()
+        if batch.writes and self.waiters.any_put_off:
+            self.waiters.resume(_names([other for other in self._flying if other.writes]))
         self.wake()
+
+    def _tell(self, batch: Batch) -> None:
+        """Tell what the batch did to those who want to know."""
+        try:
+            if batch.told:
+                self.effects.deliver(batch.told)
+            if batch.untold:
+                self.effects.anything()
+        except Exception:
+            # A mistake of ours; those who wait for their answers are not to blame for it.
+            log.exception("what a batch did could not be told to everybody")
 
     def _take_back(self, worker: Worker) -> None:
         if self._stopped:
@@ -402,9 +454,14 @@ class Batcher:
             # Another one waits next time.
             batch.runs.append(batch.runs.pop(0))
 
+    def _let_write(self, run: Run) -> None:
+        """Queue a run anew that was presumed only to read, and was not executed since it must write."""
+        run.put_back = False
+        (self._slow if run.slow else self._writing).append(run)
+
     def _put_back(self, run: Run) -> None:
         """Queue a run that reads much in the slow lane; what is too much at one time goes on when this is answered."""
-        run.put_back = False
+        run.put_back = run.committing = False
         if run.fits < len(run.items):
             first = run.part(0, run.fits, run.watched)
             first.weight = run.weight
@@ -430,22 +487,28 @@ class Batcher:
                     self._expire(run, not_applied("it waited too long for the database"))
         for batch in self._flying:
             for run in batch.runs:
+                if self.pace.running and self.pace.runs_for(run.session):
+                    # A script may take as long as it likes; what follows it has its full time behind that.
+                    run.deadline = self._deadline(slow=True)
                 if run.answered or run.deadline + TICK_S > now:
                     continue
                 if run.watched is not None:
                     # The worker will yet write what the session watches, so nothing may rely on it any more.
                     run.session.close_after_reply = True
-                self._expire(run, indeterminate() if run.writes else not_applied("the database did not answer in time"))
+                # Who is given up before its COMMIT was sent is not applied later either.
+                certain = run.give_up()
+                self._expire(run, not_applied("the database did not answer in time") if certain else indeterminate())
         if self._contended:
             self._contended = {name: until for name, until in self._contended.items() if until > now}
+        if any(self._lanes):
+            # What may start beside a batch that has been under way for a while is not told of that.
+            self.wake()
         if self._flying or any(self._lanes):
             self._loop.call_later(TICK_S, self._tick)
         else:
             self._ticking = False
 
     def _expire(self, run: Run, error: CommandError) -> None:
-        if run.answered:
-            return
         run.answered = True
         if run.wakes:
             return

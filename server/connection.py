@@ -12,6 +12,7 @@ import logging
 import socket
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from protocol.encoder import encode_parts
@@ -58,6 +59,7 @@ class Connection(asyncio.Protocol):
         self._held = False
         # What is pushed when the run under way is answered.
         self._later: list[bytes] = []
+        self._later_bytes = 0
         #: Set while more is unsent than the soft limit of client-output-buffer-limit allows; it ends the connection.
         self._over_soft_limit: asyncio.TimerHandle | None = None
         #: A run of which parts are executed one after the other, and its first item that is left.
@@ -78,6 +80,7 @@ class Connection(asyncio.Protocol):
         session.push = self.push
         session.push_later = self.push_later
         session.answer = self.answer
+        session.finish_exec = self._finish_exec
         self._parser = RequestParser(
             max_bulk=instance.settings.proto_max_bulk_len, authenticated=session.authenticated
         )
@@ -147,22 +150,25 @@ class Connection(asyncio.Protocol):
         if self._ending:
             self._busy = False
             if run.loop_calls:
-                # The transaction is committed: what it publishes is published, though nobody is left for the replies.
-                self._finish_loop_calls(run)
+                # What the transaction has subscribed to is for nobody.
                 self._instance.pubsub.drop(self.session)
                 self._instance.monitors.drop(self.session)
+                self._instance.tracking.drop(self.session)
         elif run.delay_s:
             delay_s, run.delay_s = run.delay_s, 0.0
             self._timer = self._instance.loop.call_later(delay_s, self.answer, run)
         else:
             self._busy = False
             if run.loop_calls or run.late:
-                self._finish_loop_calls(run)
+                run.encode()
             self._unfinished = run.part_of
             self._settle(run.output)
             if self._later:
                 later, self._later = self._later, []
+                self._later_bytes = 0
                 self.push(b"".join(later))
+            if self.session.tracking is not None and self._unfinished is None:
+                self._instance.tracking.answered(self.session.tracking)
             self._advance()
 
     def kill(self) -> None:
@@ -184,10 +190,17 @@ class Connection(asyncio.Protocol):
 
     def push_later(self, data: bytes) -> None:
         """Send what answers no request, but not in front of replies to what is being executed."""
-        if self._busy:
-            self._later.append(data)
-        else:
-            self.push(data)
+        if not self._busy or self.session.blocked:
+            # Who is blocked may be answered hours from now.
+            later, self._later = self._later, []
+            self._later_bytes = 0
+            self.push(b"".join((*later, data)))
+            return
+        self._later.append(data)
+        self._later_bytes += len(data)
+        limit = self._limit_of_pushes()
+        if limit.hard and self._later_bytes >= limit.hard:
+            self._overrun()
 
     def _limit_unsent(self, unsent: int) -> None:
         """Hold a client that listens to its client-output-buffer-limit."""
@@ -240,7 +253,7 @@ class Connection(asyncio.Protocol):
         self._queue.clear()
         self._unfinished = None
         self._eof = self.session.input_ended = True
-        if not self._busy or self.session.blocked:
+        if not self._busy or (self.session.blocked and self._instance.waiters.dismiss(self.session)):
             self._end()
 
     def refresh_limits(self) -> None:
@@ -316,28 +329,31 @@ class Connection(asyncio.Protocol):
         elif self._eof:
             self._end()
 
-    def _finish_loop_calls(self, run: Run) -> None:
-        """Make the replies inside of EXEC that belong to the loop, then encode.
+    def _finish_exec(self, run: Run, position: int, tell: Callable[[], None]) -> None:
+        """Make those replies inside of an EXEC that belong to the loop, when it has committed, and encode all of them.
 
+        `tell` is called before each, and tells what the commands in front of it have done.
         Such a command may change how those behind it are answered (HELLO, CLIENT REPLY, CLIENT KILL).
         """
-        for position, (item, reply) in enumerate(zip(run.items, run.replies, strict=True)):
-            if type(item) is not Transaction or type(reply) is not list:
-                continue
-            muted = run.muted is not None and position in run.muted
-            # What is bytes among the items goes out as it is.
-            run.items[position] = b"".join(self._finish_exec(reply, muted=muted))
-            if run.muted is not None:
-                run.muted.discard(position)
-        run.encode()
+        reply = run.replies[position]
+        if type(run.items[position]) is not Transaction or type(reply) is not list:
+            return
+        muted = run.muted is not None and position in run.muted
+        # What is bytes among the items goes out as it is.
+        run.items[position] = b"".join(self._replies_of_exec(reply, tell, muted=muted))
+        if run.muted is not None:
+            run.muted.discard(position)
 
-    def _finish_exec(self, replies: list[Any], *, muted: bool) -> list[bytes]:
+    def _replies_of_exec(self, replies: list[Any], tell: Callable[[], None], *, muted: bool) -> list[bytes]:
         """The reply of an EXEC in pieces; of one that is muted, what is pushed nevertheless."""
         session = self.session
         parts = [] if muted else [b"*%d\r\n" % len(replies)]
         session.in_exec = True
         for inner in replies:
-            answer = call(session, inner.command, inner.request) if type(inner) is LoopCall else inner
+            answer = inner
+            if type(inner) is LoopCall:
+                tell()
+                answer = call(session, inner.command, inner.request)
             if isinstance(answer, Pushes):
                 parts.append(answer.encoded)
             elif not muted and session.reply_mode != "off" and not isinstance(answer, NoReply):
@@ -345,7 +361,7 @@ class Connection(asyncio.Protocol):
             if session.close_after_reply:
                 break
         session.in_exec = False
-        return parts + session.take_after_reply()
+        return parts
 
     def _write(self, parts: list[bytes]) -> None:
         if not parts:

@@ -437,7 +437,7 @@ class OutputBufferLimits(Kind[Any]):
 
 
 class EventClasses(Kind[str]):
-    """Classes of keyspace events, a letter each, shown in Redis's order."""
+    """Classes of keyspace events, a letter each, in Redis's order. A stands for all that it means."""
 
     placeholder = "CLASSES"
     _all: ClassVar[str] = "g$lshzxetd"
@@ -451,3 +451,10 @@ class EventClasses(Kind[str]):
         else:
             classes = "".join(letter for letter in self._all if letter in given)
         return classes + "".join(letter for letter in "nKEm" if letter in given)
+
+    def show(self, value: str) -> str:
+        # As in Redis, where A hides the n beside it.
+        return value.replace("An", "A")
+
+    def lines(self, value: str) -> list[list[str]]:
+        return [[value]]

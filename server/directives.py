@@ -98,6 +98,7 @@ STORAGE = "Storage"
 LOGGING = "Logging and process"
 ENCODINGS = "Encodings"
 OBSERVATION = "Observation"
+MESSAGES = "Messages"
 
 #: Groups of honoured directives in the order of help and documentation, with a sentence about each.
 GROUPS = {
@@ -108,6 +109,7 @@ GROUPS = {
     LOGGING: "What the program tells and how it ends.",
     ENCODINGS: "How values are laid out.",
     OBSERVATION: "What is noted of slow commands.",
+    MESSAGES: "What clients are told of keys.",
 }
 
 
@@ -130,6 +132,9 @@ _PATH = Text("PATH")
 _TEXT = Text()
 _PREFIX = Text("PREFIX", r"[A-Za-z0-9_]{0,32}", "argument must be at most 32 letters, digits and underscores")
 _HOST_NAME = Text("NAME", r"[A-Za-z0-9.-]*", "Hostnames may only contain alphanumeric characters, hyphens or dots")
+_NODE_NAME = Text("NAME", r"[^!#$%&()*+:;<>?@\[\]^{|}~]*", "Announced human node name contained invalid character")
+#: Those that order text by its bytes, as Rowdis does; Redis knows more where the machine does.
+_LOCALE = Text("LOCALE", r"|C|POSIX|C\.(UTF-8|utf8)", "Invalid locale name")
 _LOCAL_SWITCH = Choice("no", "yes", "local")
 _POLICIES = (
     "volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
@@ -179,6 +184,12 @@ HONOURED = (
     _plain("enable-debug-command", _LOCAL_SWITCH, "no", ACCESS,
            "Who may use DEBUG: nobody, everybody, or clients of this machine.", fixed=True),
     _plain("maxclients", Integer(1, UINT_MAX), "10000", CLIENTS, "Clients at once; one more gets an error."),
+    _plain("busy-reply-threshold", _COUNT, "5000", CLIENTS,
+           "Milliseconds that a script may run until other clients are refused with BUSY and it can be ended by SCRIPT "
+           "KILL; 0 for as long as it likes.",
+           attribute="busy_reply_threshold_ms", aliases=("lua-time-limit",)),
+    _plain("tracking-table-max-keys", _COUNT, "1000000", CLIENTS,
+           "Keys remembered for CLIENT TRACKING; of one more, the oldest is told as if changed. 0 sets no limit."),
     _plain("timeout", _SECONDS, "0", CLIENTS, "Seconds after which an idle client is closed; 0 never closes one.",
            attribute="timeout_s"),
     _plain("proto-max-bulk-len", Memory(1 << 20), "536870912", CLIENTS,
@@ -210,6 +221,9 @@ HONOURED = (
            "Keep a distribution of the durations of each command, for LATENCY HISTOGRAM and INFO latencystats."),
     _plain("latency-tracking-info-percentiles", Percentiles(), "50 99 99.9", OBSERVATION,
            "The percentiles that INFO latencystats tells."),
+    _plain("notify-keyspace-events", EventClasses(), "", MESSAGES,
+           "Events of keys that are published: K by key, E by event; g generic, $ strings, l lists, s sets, h hashes, "
+           "z sorted sets, t streams, x expired, A all of these; n new keys, m misses. Empty: none."),
 )  # fmt: skip
 
 
@@ -224,9 +238,6 @@ CLUSTER = "Redis Cluster is not spoken: several instances on one database serve 
 TLS = "TLS for clients is not supported yet"
 ACL = "ACL users are not supported yet"
 MODULES = "modules of Redis can not be loaded"
-EVENTS = "keyspace notifications are not supported yet"
-SCRIPTS = "scripts are not supported yet"
-TRACKING = "client side caching is not supported yet"
 PROCESS = "Rowdis leaves this to the system and to the service manager that runs it"
 THREADS = "Rowdis has storage workers instead: see workers"
 STRUCTURES = "the data are rows of the database, not structures in memory"
@@ -335,7 +346,7 @@ KNOWN = (
         _row("list-max-listpack-size", Integer(-(2**31), INT_MAX), "-2", "list-max-ziplist-size"),
         _row("set-max-intset-entries", _COUNT, "512"),
         _row("set-max-listpack-entries", _COUNT, "128"),
-        _row("set-max-listpack-value", _MEMORY, "64"),
+        _row("set-max-listpack-value", _COUNT, "64"),
         _row("zset-max-listpack-entries", _COUNT, "128", "zset-max-ziplist-entries"),
         _row("zset-max-listpack-value", _MEMORY, "64", "zset-max-ziplist-value"),
         _row("stream-node-max-bytes", _MEMORY, "4096"),
@@ -377,7 +388,7 @@ KNOWN = (
         _row("cluster-allow-replica-migration", _YES_NO, "yes"),
         _row("cluster-announce-bus-port", _PORT, "0"),
         _row("cluster-announce-hostname", _HOST_NAME, ""),
-        _row("cluster-announce-human-nodename", _TEXT, ""),
+        _row("cluster-announce-human-nodename", _NODE_NAME, ""),
         _row("cluster-announce-ip", _TEXT, ""),
         _row("cluster-announce-port", _PORT, "0"),
         _row("cluster-announce-tls-port", _PORT, "0"),
@@ -422,9 +433,6 @@ KNOWN = (
         _row("acllog-max-len", _COUNT, "128"),
     ),
     *_because(MODULES, _row("enable-module-command", _LOCAL_SWITCH, "no", fixed=True, refused=True)),
-    *_because(EVENTS, _row("notify-keyspace-events", EventClasses(), "", refused=True)),
-    *_because(SCRIPTS, _row("busy-reply-threshold", _COUNT, "5000", "lua-time-limit")),
-    *_because(TRACKING, _row("tracking-table-max-keys", _COUNT, "1000000")),
     *_because(
         THREADS,
         _row("io-threads", Integer(1, 128), "1", fixed=True),
@@ -445,7 +453,7 @@ KNOWN = (
         _row("enable-protected-configs", _LOCAL_SWITCH, "no", fixed=True),
         _row("hide-user-data-from-log", _YES_NO, "no"),
         _row("ignore-warnings", _TEXT, ""),
-        _row("locale-collate", _TEXT, ""),
+        _row("locale-collate", _LOCALE, ""),
         _row("max-new-connections-per-cycle", Integer(1, 1000), "10"),
         _row("oom-score-adj", Choice("no", "yes", "relative", "absolute"), "no"),
         _row("oom-score-adj-values", Numbers("oom-score-adj-values", 3, -2000, 2000), "0 200 800"),

@@ -10,7 +10,9 @@ from protocol.replies import NULL_ARRAY, Reply
 from server.keyspecs import Request
 from server.registry import Command
 from server.run import Item, LoopCall, Run, Told, Transaction
+from server.scripting.calls import MustWrite
 from server.session import Blocked, Later
+from storage.effects import Read, Turn
 from storage.errors import DatabaseReadOnly, Indeterminate, NotApplied, StorageError, Unavailable
 from storage.keyspace import keyspace_of
 from storage.unit import Attempt
@@ -28,14 +30,21 @@ def execute(
         run.session.watched = dict(run.watched)
     if run.failures:
         run.failures = []
+    if run.inner:
+        run.inner = {}
     run.delay_s = 0.0
     run.blocked = None
     hits, misses = attempt.hits, attempt.misses
-    run.replies = replies = []
+    replies: list[Reply] = []
+    run.replies = replies
     run.times = times = []
+    run.tells = False
+    tracked = run.tracked
     own_s = delay_s = 0.0
     for item in run.items:
         start = perf_counter()
+        if tracked is not None:
+            attempt.tells_reads = len(replies) in tracked
         if type(item) is tuple:
             replies.append(_call(run, attempt, *item))
         elif type(item) is Transaction:
@@ -46,8 +55,12 @@ def execute(
             continue
         took = perf_counter() - start
         own_s += took
+        if "inner" in attempt.parts:
+            run.inner[len(replies) - 1] = attempt.parts.pop("inner")
         if attempt.effects:
-            told.append(Told(run, len(replies) - 1, attempt.take_effects()))
+            effects = attempt.take_effects()
+            run.tells |= tracked is None or any(type(effect) is not Read for effect in effects)
+            told.append(Told(run, len(replies) - 1, effects))
         if run.delay_s > delay_s:
             # To sleep is what the command took time for.
             took += run.delay_s - delay_s
@@ -55,12 +68,33 @@ def execute(
         times.append(took)
         if after is not None:
             after(item)
+    attempt.tells_reads = False
     run.own_s = own_s
     run.hits, run.misses = attempt.hits - hits, attempt.misses - misses
 
 
+def try_reading(run: Run, attempt: Attempt, told: list[Told], after: Callable[[Item], None] | None = None) -> None:
+    """Execute a run in a unit that only reads; if a script wants to write after all, the run is put back.
+
+    Up to there it has only read, so there is nothing to be rolled back but what it would have told.
+    """
+    already = len(told)
+    try:
+        execute(run, attempt, told, after)
+    except MustWrite:
+        run.let_write()
+        run.put_back = True
+        if run.watched is not None:
+            run.session.watched = dict(run.watched)
+        del told[already:]
+        attempt.take_effects()
+        attempt.parts.pop("inner", None)
+        attempt.tells_reads = False
+
+
 def _call(run: Run, attempt: Attempt, command: Command, request: Request, db: int) -> Reply:
     keyspace = keyspace_of(attempt, db)
+    attempt.tells_misses = command.looks_up
     if not command.looks_up:
         hits, misses = attempt.hits, attempt.misses
     reply: Reply
@@ -81,6 +115,9 @@ def _call(run: Run, attempt: Attempt, command: Command, request: Request, db: in
         # Without its traceback, which would keep this frame and all that hangs on it alive.
         reply = error.with_traceback(None)
         run.failures.append((command, error))
+    if attempt.tells_reads and command.looks_up and not command.script:
+        # What scripts read is told command by command (server/scripting/calls.py).
+        attempt.effects.append(Read(command.key_names(request)))
     if not command.looks_up:
         attempt.hits, attempt.misses = hits, misses
     return reply
@@ -100,10 +137,13 @@ def _exec(run: Run, attempt: Attempt, transaction: Transaction) -> Reply:
     replies: list[Reply | LoopCall] = []
     for command, request, db in transaction.commands:
         start = perf_counter()
-        replies.append(
-            LoopCall(command, request) if command.on_loop else _call(run, attempt, command, request, db)
-        )
-        times.append(0.0 if command.on_loop else perf_counter() - start)
+        if command.on_loop:
+            replies.append(LoopCall(command, request))
+            times.append(0.0)
+            attempt.effects.append(Turn())
+        else:
+            replies.append(_call(run, attempt, command, request, db))
+            times.append(perf_counter() - start)
     return replies
 
 

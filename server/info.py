@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from server.latency import percentile_us
 from server.pubsub import Kind
 from server.registry import every
+from server.scripting.runtime import interpreters_bytes
 from server.version import version
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _clients(instance: Instance, counts: Counts) -> Fields:
         ("client_recent_max_input_buffer", 0),
         ("client_recent_max_output_buffer", 0),
         ("blocked_clients", len(instance.waiters)),
-        ("tracking_clients", 0),
+        ("tracking_clients", instance.tracking.clients),
         ("pubsub_clients", instance.pubsub.clients),
         ("watching_clients", len(watching)),
         ("clients_in_timeout_table", 0),
@@ -118,6 +119,9 @@ def _clients(instance: Instance, counts: Counts) -> Fields:
 def _memory(instance: Instance, counts: Counts) -> Fields:
     used, peak = resident_bytes(), peak_bytes()
     total = os.sysconf("SC_PHYS_PAGES") * _PAGE_BYTES
+    # One interpreter for each worker that has met a script runs functions too.
+    lua = interpreters_bytes()
+    scripts, script_bytes = map(sum, zip(instance.scripts.usage(), instance.loaded_scripts.usage(), strict=True))
     return [
         ("used_memory", used),
         ("used_memory_human", _human(used)),
@@ -136,19 +140,19 @@ def _memory(instance: Instance, counts: Counts) -> Fields:
         ("allocator_muzzy", 0),
         ("total_system_memory", total),
         ("total_system_memory_human", _human(total)),
-        ("used_memory_lua", 0),
-        ("used_memory_vm_eval", 0),
-        ("used_memory_lua_human", "0B"),
-        ("used_memory_scripts_eval", 0),
-        ("number_of_cached_scripts", 0),
-        ("number_of_functions", 0),
-        ("number_of_libraries", 0),
+        ("used_memory_lua", lua),
+        ("used_memory_vm_eval", lua),
+        ("used_memory_lua_human", _human(lua)),
+        ("used_memory_scripts_eval", script_bytes),
+        ("number_of_cached_scripts", scripts),
+        ("number_of_functions", instance.functions_known[1]),
+        ("number_of_libraries", instance.functions_known[0]),
         ("used_memory_vm_functions", 0),
-        ("used_memory_vm_total", 0),
-        ("used_memory_vm_total_human", "0B"),
+        ("used_memory_vm_total", lua),
+        ("used_memory_vm_total_human", _human(lua)),
         ("used_memory_functions", 0),
-        ("used_memory_scripts", 0),
-        ("used_memory_scripts_human", "0B"),
+        ("used_memory_scripts", script_bytes),
+        ("used_memory_scripts_human", _human(script_bytes)),
         ("maxmemory", instance.settings.text("maxmemory")),
         ("maxmemory_human", _human(int(instance.settings.text("maxmemory")))),
         ("maxmemory_policy", instance.settings.text("maxmemory-policy")),
@@ -243,7 +247,7 @@ def _stats(instance: Instance, counts: Counts) -> Fields:
         ("expire_cycle_cpu_milliseconds", 0),
         ("evicted_keys", 0),
         ("evicted_clients", 0),
-        ("evicted_scripts", 0),
+        ("evicted_scripts", instance.scripts.evicted),
         ("total_eviction_exceeded_time", 0),
         ("current_eviction_exceeded_time", 0),
         ("keyspace_hits", metrics.keyspace_hits),
@@ -261,9 +265,9 @@ def _stats(instance: Instance, counts: Counts) -> Fields:
         ("active_defrag_key_misses", 0),
         ("total_active_defrag_time", 0),
         ("current_active_defrag_time", 0),
-        ("tracking_total_keys", 0),
-        ("tracking_total_items", 0),
-        ("tracking_total_prefixes", 0),
+        ("tracking_total_keys", instance.tracking.keys),
+        ("tracking_total_items", instance.tracking.items),
+        ("tracking_total_prefixes", instance.tracking.prefixes),
         ("unexpected_error_replies", 0),
         ("total_error_replies", metrics.error_replies),
         ("dump_payload_sanitizations", 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
 import time
 from typing import TYPE_CHECKING
@@ -12,11 +13,15 @@ from server.arguments import integer
 from server.effects import Effects
 from server.metrics import Metrics
 from server.monitor import Monitors
+from server.notifications import Notifications
 from server.observation import Observation
 from server.pubsub import PubSub
 from server.registry import every
+from server.scripting.cache import ScriptCache
+from server.scripting.pace import Pace
 from server.session import Session
 from server.settings import Settings
+from server.tracking import Tracking
 
 if TYPE_CHECKING:
     from server.batcher import Batcher
@@ -49,13 +54,23 @@ class Instance:
         self.metrics = Metrics(self.observation)
         self.monitors = Monitors(loop)
         self.pubsub = PubSub(loop)
-        self.effects = Effects(self.pubsub)
+        self.notifications = Notifications(self.pubsub)
         self.redis_version = REDIS_VERSION.decode()
         self.started_at = time.time()
         #: INFO's last count of keys by database number, and until when (on the monotonic clock) it may be shown again.
         self.keyspace_counts: tuple[float, dict[int, tuple[int, int, int]]] = 0.0, {}
         self.run_id = secrets.token_hex(20)
         self.clients: dict[int, Connection] = {}
+        self.tracking = Tracking(
+            self.clients, self.pubsub, lambda: settings.tracking_table_max_keys, self._track_changes
+        )
+        self.effects = Effects(self.pubsub, self.notifications, self.tracking)
+        #: Scripts that came by EVAL, and copies of those that SCRIPT LOAD has put into the database.
+        self.scripts = ScriptCache()
+        self.loaded_scripts = ScriptCache()
+        #: How many libraries of functions there were, and functions in them, when a worker last had to do with them.
+        self.functions_known = 0, 0
+        self.pace = Pace(self._busy_after_s, self._script_became_busy)
         self.outstanding = 0
         self.stopping = asyncio.Event()
         #: SHUTDOWN's wish to end without waiting for anybody.
@@ -95,6 +110,7 @@ class Instance:
         self.waiters.drop(session)
         self.pubsub.drop(session)
         self.monitors.drop(session)
+        self.tracking.drop(session)
 
     def database_number(self, data: bytes, otherwise: int | None = None) -> int:
         """The number that SELECT and its like are given. CommandError, or `otherwise`, if there is no such database."""
@@ -137,6 +153,24 @@ class Instance:
             command.calls = command.failed_calls = command.rejected_calls = 0
             command.usec = 0.0
             command.latencies = [0] * len(command.latencies)
+
+    def _track_changes(self, wanted: bool) -> None:
+        """Let units gather changes from now on, or no more."""
+        self.storage.wanted.changes = wanted
+        if wanted:
+            self.batcher.expect_untold()
+
+    def _busy_after_s(self) -> float:
+        return self.settings.busy_reply_threshold_ms / 1000 or math.inf
+
+    def _script_became_busy(self) -> None:
+        """Called by a worker: what waits behind a script has waited long enough."""
+        self.loop.call_soon_threadsafe(self._refuse_waiting)
+
+    def _refuse_waiting(self) -> None:
+        running = self.pace.busy()
+        if running is not None:
+            self.batcher.refuse_waiting(running)
 
     def _password_changed(self) -> None:
         """Whoever is in stays in; without a password everybody is."""

@@ -11,8 +11,9 @@ from server.arguments import Args, Options, integer_in
 from server.keyspecs import Request
 from server.typed import typed
 from storage import lists
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 
 def is_left(word: bytes) -> bool:
@@ -42,6 +43,7 @@ def push(db: Keyspace, name: bytes, row: KeyRow | None, values: list[bytes], lef
     if row is None:
         row = lists.make(db, name)
     lists.push(db, row, values, left)
+    db.notify(EventClass.LIST, b"lpush" if left else b"rpush", name)
     return row.size
 
 
@@ -49,6 +51,7 @@ def pop(db: Keyspace, row: KeyRow, count: int, left: bool) -> list[bytes]:
     """Pop up to `count` items; the key goes with the last one."""
     values = lists.pop(db, row, count, left)
     lists.remove_if_empty(db, row)
+    db.notify_shrunk(EventClass.LIST, b"lpop" if left else b"rpop", row)
     return values
 
 
@@ -59,6 +62,7 @@ def move(db: Keyspace, source: KeyRow, destination: bytes, from_left: bool, to_l
     value = lists.pop(db, source, 1, from_left)[0]
     push(db, destination, target, [value], to_left)
     lists.remove_if_empty(db, source)
+    db.notify_shrunk(EventClass.LIST, b"lpop" if from_left else b"rpop", source)
     return value
 
 

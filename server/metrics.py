@@ -91,10 +91,20 @@ class Metrics:
                     self._tally_transaction(run.session, item, own_s, part_s)
             if run.failures and not run.answered:
                 self.errors_of(run)
+            if run.inner:
+                self._tally_scripts(run)
         self.batches += 1
         self.batched_commands += units
         self.keyspace_hits += hits
         self.keyspace_misses += misses
+
+    def _tally_scripts(self, run: Run) -> None:
+        """Count the commands that scripts have called."""
+        for inner in run.inner.values():
+            for command, (calls, took_s, failed) in inner.counts.items():
+                command.calls += int(calls)
+                command.failed_calls += int(failed)
+                command.usec += took_s * 1_000_000
 
     def called(self, session: Session, command: Command, request: Request, took_s: float) -> None:
         """Count the time of a command whose call is counted already."""

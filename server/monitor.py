@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from server.keyspecs import Request
 from server.redaction import shown
 from server.registry import TABLE, Command, Is
-from server.run import Batch, Transaction
+from server.run import Batch, Run, Transaction
 from server.session import Session
 
 _HIDDEN = Is.ADMIN | Is.SKIP_MONITOR
@@ -59,7 +59,7 @@ class Monitors:
 
     def tell(self, session: Session, command: Command, request: Request, db: int) -> None:
         """A command was executed."""
-        if command.flags & _HIDDEN:
+        if command.flags & _HIDDEN and not command.script:
             return
         if not self._lines:
             self._loop.call_soon(self._send)
@@ -70,14 +70,24 @@ class Monitors:
         for run in batch.runs:
             if run.put_back or run.locked:
                 continue
-            for item in run.items:
+            for position, item in enumerate(run.items):
                 if type(item) is tuple:
                     self.tell(run.session, *item)
+                    self._tell_scripts(run, position)
                 elif type(item) is Transaction:
                     if item.executed:
                         for command, request, db in item.commands:
                             self.tell(run.session, command, request, db)
+                    self._tell_scripts(run, position)
                     self.tell(run.session, TABLE["exec"], [b"EXEC"], item.db)
+
+    def _tell_scripts(self, run: Run, position: int) -> None:
+        """Tell what the scripts of an item have called."""
+        inner = run.inner.get(position) if run.inner else None
+        if inner is not None:
+            for command, request, db in inner.told:
+                if not command.flags & _HIDDEN:
+                    self._lines.append(line(time.time(), db, None, shown(command, request)))
 
     def _send(self) -> None:
         if not self._lines:
@@ -88,9 +98,11 @@ class Monitors:
             session.push(data)
 
 
-def line(now_s: float, db: int, session: Session, request: Request) -> bytes:
-    """A command as MONITOR tells it."""
+def line(now_s: float, db: int, session: Session | None, request: Request) -> bytes:
+    """A command as MONITOR tells it; without a session, it was a script that called it."""
     words = b" ".join(_words(request))
+    if session is None:
+        return b"+%.6f [%d lua] %b\r\n" % (now_s, db, words)
     source = f"unix:{session.address.removesuffix(':0')}" if session.unix else session.address
     return b"+%.6f [%d %b] %b\r\n" % (now_s, db, source.encode("utf-8", "surrogateescape"), words)
 

@@ -36,6 +36,7 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
     """
     run = Run(session, session.version)
     monitors = session.instance.monitors
+    pace = session.instance.pace
     while queue:
         request = queue[0]
         try:
@@ -46,6 +47,8 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
                 raise _not_while_listening(command)
             if session.monitoring and (command.flags & _OF_KEYSPACE or command.full_name in _REPLICATED):
                 raise CommandError(b"ERR Replica can't interact with the keyspace")
+            if pace.running and not command.flags & Is.ALLOW_BUSY:
+                pace.refuse_if_busy()
             if session.queued is None:
                 pass
             elif command.full_name == "watch":
@@ -84,6 +87,8 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
                 run.mute()
             if command.with_session and run.watched is None:
                 run.watched = session.watched
+            if session.tracking is not None:
+                session.instance.tracking.plan(session.tracking, run, command, request)
             run.add(command, request, session.db)
             if large:
                 run.size += sum(map(len, request))
@@ -121,8 +126,10 @@ def _on_loop(session: Session, run: Run, command: Command, request: Request) -> 
             session.reply_mode = "on"
     elif not isinstance(reply, NoReply):
         _answer(session, run, encode(reply, session.version))
-    if session.after_reply:
+    if session.after_reply or session.invalidations:
         run.items += session.take_after_reply()
+    if session.tracking is not None:
+        session.tracking.spend(command)
     run.version = session.version
     if session.monitoring or (command.flags & Is.PUBSUB and session.subscriptions is not None):
         # It must not read a later message of somebody else before this, so this goes out at once.
@@ -164,6 +171,8 @@ def _exec(session: Session, run: Run, command: Command) -> bool:
     session.last_command = command
     command.calls += 1
     if failed:
+        if session.tracking is not None:
+            session.tracking.spend(command)
         session.watched = {}
         error = exec_aborted()
         command.failed_calls += 1
@@ -182,6 +191,8 @@ def _exec(session: Session, run: Run, command: Command) -> bool:
         commands.append((inner, request, db))
     if run.watched is None:
         run.watched = session.watched
+    if session.tracking is not None:
+        session.instance.tracking.plan_transaction(session.tracking, run, queued)
     run.add_transaction(commands, list(run.watched), db)
     # What the loop does for a transaction happens after its commit, and never if it fails.
     return not run.loop_calls
@@ -209,6 +220,8 @@ def _refuse(session: Session, run: Run, request: Request, error: CommandError) -
         error = CommandError(b"EXECABORT Transaction discarded because of: " + error.message.removeprefix(b"ERR "))
     else:
         session.queue_failed = session.queued is not None
+    if session.tracking is not None:
+        session.tracking.spend(command)
     session.instance.metrics.failed(error)
     _answer(session, run, encode(error, session.version))
 

@@ -44,7 +44,7 @@ class PubSub:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # Those who have something in `pushed`; if there are any, _flush is going to be called.
+        # Those who have something in `pushed`; if there are any, flush is going to be called.
         self._waiting: list[Session] = []
         # Of each kind: by name those who listen to it, in the order in which they came. No name is without listeners.
         self._listeners: tuple[dict[bytes, dict[Session, None]], ...] = {}, {}, {}
@@ -121,13 +121,31 @@ class PubSub:
         self._deliver((b"smessage", channel, message), listeners, sender)
         return len(listeners)
 
+    def enqueue(self, session: Session, data: bytes) -> None:
+        """Send a push to a client: with its next reply, or at the next turn of the loop, whichever comes first."""
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
+        if not session.pushed:
+            self._waiting.append(session)
+        session.pushed.append(data)
+
+    def receivers(self, channel: bytes, *, shard: bool) -> int:
+        """How many times a message would be sent now."""
+        if shard:
+            return self.number_of_listeners(Kind.SHARD_CHANNEL, channel)
+        return self.number_of_listeners(Kind.CHANNEL, channel) + sum(
+            self.number_of_listeners(Kind.PATTERN, pattern)
+            for pattern, glob in self._globs.items()
+            if glob.matches(channel)
+        )
+
     def _deliver(self, items: Sequence[bytes], listeners: dict[Session, None], sender: Session | None) -> None:
         # The headers of pushes and arrays differ in one byte.
         in_resp2 = encode(Push(items), 2)
         in_resp3 = b">" + in_resp2[1:]
         waiting = self._waiting
         if not waiting:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         for session in listeners:
             pushed = session.pushed
             if not pushed:
@@ -136,7 +154,7 @@ class PubSub:
         if sender is not None and sender in listeners:
             sender.after_reply.append(sender.pushed.pop())
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """Write what is waiting; for most clients that is the same, so it is joined once."""
         waiting, self._waiting = self._waiting, []
         last: list[bytes] = []

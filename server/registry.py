@@ -107,6 +107,8 @@ class Command:
     alone: Callable[[Request], bool] | None
     #: A command of the loop whose reply depends on what came before it, so it waits for that.
     cuts: bool
+    #: It runs a script, which may do what any command does; what it depends on is held until the commit.
+    script: bool = False
     complexity: str = ""
     tips: tuple[str, ...] = ()
     #: ACL categories beside those that follow from the flags; None: the one of its group.
@@ -124,6 +126,7 @@ class Command:
     slow: bool = False
     single_key: bool = False
     with_session: bool = False
+    no_script: bool = False
     calls: int = 0
     failed_calls: int = 0
     rejected_calls: int = 0
@@ -133,9 +136,11 @@ class Command:
 
     def __post_init__(self) -> None:
         self.full_name = self.name if self.parent is None else f"{self.parent.name}|{self.name}"
-        self.writes = bool(self.flags & Is.WRITE)
-        self.looks_up = bool(self.flags & Is.READONLY)
+        # By their flags, EVAL and SCRIPT LOAD do not write; they do all the same.
+        self.writes |= bool(self.flags & Is.WRITE)
+        self.looks_up = self.script or bool(self.flags & Is.READONLY)
         self.on_loop = self.way is Way.LOOP
+        self.no_script = bool(self.flags & Is.NOSCRIPT)
         self.slow = self.way is Way.SLOW
         self.with_session = self.takes == ("Keyspace", "Session")
         spec = self.keys[0] if len(self.keys) == 1 else None
@@ -152,10 +157,9 @@ class Command:
             return [request[1]]
         return [name for keys in self.keys for name in keys.names(request)]
 
-    def check_arity(self, request: Request) -> None:
-        """Raise CommandError if the number of words is wrong."""
-        if len(request) != self.arity and (self.arity > 0 or len(request) < -self.arity):
-            raise wrong_arity(self.full_name.encode())
+    def keys_read(self, request: Request) -> list[bytes]:
+        """The keys that a request may read, for client tracking: those of commands that only read and of scripts."""
+        return self.key_names(request) if self.looks_up or self.script else []
 
 
 #: All commands by name in lower case; subcommands are in their containers.
@@ -182,13 +186,16 @@ def command(
     wants: Callable[[Any, Request], None] | None = None,
     reads: Callable[[Request, int], int] | None = None,
     blocks: Callable[[Request], bool] | None = None,
+    writes: bool = False,
+    script: bool = False,
     complexity: str = "O(1)",
     tips: tuple[str, ...] = (),
     categories: tuple[str, ...] | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a command; the decorated function is its meaning and its docstring's first line its summary.
 
-    "CONFIG GET" declares a subcommand; its container must have been declared by `container`.
+    "CONFIG GET" declares a subcommand; its container must have been declared by `container`.  `writes` is for what
+    writes though Redis's flags do not say so.
     """
 
     def declare(handler: Callable[..., Any]) -> Callable[..., Any]:
@@ -215,6 +222,8 @@ def command(
             blocks=blocks,
             alone=alone,
             cuts=cuts,
+            script=script,
+            writes=writes,
             complexity=complexity,
             tips=tips,
             categories=categories,

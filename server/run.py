@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,10 +12,14 @@ from protocol.errors import CommandError
 from protocol.replies import Map, Pairs, Reply, SetOf
 from server.keyspecs import Request
 from server.registry import Command
+from server.scripting.habits import Habit, habit_of
+from server.scripting.pace import takes_long
 from storage.effects import Effect
+from storage.errors import GivenUp
 
 if TYPE_CHECKING:
     from server.blocking import Waiter
+    from server.scripting.calls import Inner
     from server.session import Blocked, Session
 
 Name = tuple[int, bytes]
@@ -39,7 +44,7 @@ class Transaction:
 
 @dataclass(slots=True)
 class LoopCall:
-    """A reply inside of EXEC that the event loop has to make, after the commit."""
+    """A reply inside of EXEC that the loop has to make, after the commit; a Turn among the effects is its place."""
 
     command: Command
     request: Request
@@ -78,10 +83,11 @@ class Run:
 
     # One is made for every request of a client that does not pipeline: hence no dataclass, and few calls.
     __slots__ = (
-        "alone", "answered", "blind", "blocked", "blocks", "deadline", "delay_s", "elements", "failures", "fed",
-        "fits", "hits", "hold", "items", "keys", "late", "locked", "loop_calls", "misses", "muted", "output", "own_s",
-        "part_of", "pushes", "put_back", "replies", "seen", "session", "size", "slow", "times", "unit_s", "units",
-        "values", "version", "wakes", "wants", "watched", "weight", "whole", "writes",
+        "alone", "answered", "blind", "blocked", "blocks", "committing", "deadline", "delay_s", "elements", "failures",
+        "fed", "fits", "given_up", "hits", "hold", "inner", "items", "keys", "late", "locked", "loop_calls", "misses",
+        "muted", "output", "own_s", "part_of", "presumed", "pushes", "put_back", "replies", "seen", "session", "size",
+        "slow", "tells", "times", "tracked", "unit_s", "units", "values", "version", "wakes", "wants", "watched",
+        "weight", "whole", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, version: int) -> None:
@@ -92,6 +98,8 @@ class Run:
         #: How many items need the unit.
         self.units = 0
         self.writes = False
+        #: Its scripts may write, but are presumed only to read; if they want to write, it is run again as a writer.
+        self.presumed = False
         self.slow = False
         self.alone = False
         self.values = False
@@ -131,11 +139,17 @@ class Run:
         self.failures: list[tuple[Command | None, CommandError]] = []
         self.hits = 0
         self.misses = 0
+        #: What scripts did, by the positions of their items.
+        self.inner: dict[int, Inner] = {}
         #: Seconds that each item took by itself (0.0 if it is not executed), and that all did together.
         self.times: list[float] = []
         self.own_s = 0.0
         #: If it had a unit for itself, which others of its batch did not: how long that took.
         self.unit_s = 0.0
+        #: Positions of items of which it is told which keys they read (server/tracking.py).
+        self.tracked: set[int] | None = None
+        #: It has done what others are told of, and perhaps its own client.
+        self.tells = False
         #: It is encoded on the loop: its client may be told of what it did itself, between the replies.
         self.late = False
         #: What goes out behind the replies of some items, by their positions.
@@ -147,6 +161,10 @@ class Run:
         #: It wants a row that another transaction holds locked, and was not executed.
         self.locked = False
         self.answered = False
+        #: The client was told that it takes too long.
+        self.given_up = False
+        #: The COMMIT of a unit with a command of it may have been sent.
+        self.committing = False
         #: When the client is told that it takes too long, on the monotonic clock.
         self.deadline = 0.0
 
@@ -189,7 +207,9 @@ class Run:
 
     def note(self, command: Command, request: Request, db: int, *, together: bool) -> None:
         """Take down what a command wants of its unit."""
-        if command.writes:
+        if command.script:
+            self._note_script(command, request)
+        elif command.writes:
             self.writes = True
         if command.values:
             self.values = True
@@ -216,16 +236,38 @@ class Run:
                 self.blind += names
             else:
                 self.keys += names
-                self.hold += names
+                if together or len(names) != 1 or not command.script:
+                    # A script holds its one key itself if it asks for more than that.
+                    self.hold += names
             if command.alone is not None and command.alone(request):
                 self.alone = True
         if command.slow:
             self.slow = True
 
+    def _note_script(self, command: Command, request: Request) -> None:
+        """Take down what a script is expected to want: one that only reads so far has to write nothing."""
+        habit = habit_of(command.name, request)
+        if takes_long(command.name, request):
+            self.slow = self.alone = True
+            habit = Habit.WRITES
+        if command.writes:
+            if habit is Habit.WRITES:
+                self.writes = True
+            else:
+                self.presumed = True
+        if habit is Habit.READS:
+            self.elements = True
+
+    def let_write(self) -> None:
+        """Take it for one that writes: its scripts do, or it is not the time to try."""
+        self.presumed, self.writes = False, True
+
     def part(self, start: int, stop: int, watched: dict[Name, int] | None) -> Run:
         """Some of the items as a run of their own, that begins with these watches."""
         part = Run(self.session, self.version)
         part.watched = watched
+        if self.tracked is not None:
+            part.tracked = {position - start for position in self.tracked if start <= position < stop}
         for position in range(start, stop):
             item = self.items[position]
             if self.muted is not None and position in self.muted:
@@ -271,6 +313,7 @@ class Run:
         self.failures = [
             (item[0] if type(item) is tuple else None, error) for item in self.items if type(item) is not bytes
         ]
+        self.inner = {}
         self.hits = self.misses = 0
         self.delay_s = self.own_s = 0.0
         self.times = [0.0] * len(self.items)
@@ -280,11 +323,62 @@ class Run:
             # A transaction that failed is over, and what was watched for it forgotten.
             self.session.watched = {}
 
+    def give_up(self) -> bool:
+        """Count it as answered. Whether it is certain that it was not applied, and will not be."""
+        with _COMMITTING:
+            self.answered = self.given_up = True
+            return not self.committing
+
+    def track(self) -> None:
+        """It is to be told which keys the item reads that is added next."""
+        if self.tracked is None:
+            self.tracked = set()
+        self.tracked.add(len(self.items))
+
+    @property
+    def strays(self) -> bool:
+        """Whether its scripts wrote keys that its commands do not name."""
+        return bool(self.inner) and any(inner.strays for inner in self.inner.values())
+
     def mute(self) -> None:
         """The client does not want the reply of the item that is added next."""
         if self.muted is None:
             self.muted = set()
         self.muted.add(len(self.items))
+
+
+# Held for a moment: by workers once in a unit that writes, by the loop when a run takes too long.
+_COMMITTING = threading.Lock()
+
+
+class CommitGate:
+    """Stands before the COMMIT of a unit: none that the loop has given up is applied, and it knows which may have been.
+
+    It stands before the units of all commands of a run where each has its own: what one of them has applied stays so.
+    """
+
+    def __init__(self, runs: list[Run]) -> None:
+        self._runs = runs
+        self._applied = False
+
+    def enter(self) -> None:
+        """The unit is about to commit. Raises GivenUp if one of its runs was given up before."""
+        with _COMMITTING:
+            for run in self._runs:
+                if run.answered and not run.committing:
+                    raise GivenUp("it took too long")
+            for run in self._runs:
+                run.committing = True
+
+    def leave(self) -> None:
+        """The unit was rolled back."""
+        if not self._applied:
+            for run in self._runs:
+                run.committing = False
+
+    def stay(self) -> None:
+        """The unit was applied, and more of the same run come."""
+        self._applied = True
 
 
 @dataclass(slots=True, eq=False)
@@ -300,9 +394,11 @@ class Batch:
     #: The latest of its runs' deadlines.
     deadline: float
     done: Callable[[Batch], None]
-    #: Blocked clients that it may feed, those that it has fed, and keys whose waiters must be looked at after it.
+    #: Blocked clients that it may feed, those that it has fed, those that could not be looked at because another
+    #: transaction holds a key of theirs, and keys whose waiters must be looked at after it.
     waiters: list[Waiter] = field(default_factory=list)
     served: set[Waiter] = field(default_factory=set)
+    stuck: set[Waiter] = field(default_factory=set)
     missed: set[Name] = field(default_factory=set)
     #: Its runs have met locked rows before: each has a unit of its own.
     contended: bool = False
@@ -310,6 +406,8 @@ class Batch:
     commands: int = 0
     #: What its commands have to tell, in their order.
     told: list[Told] = field(default_factory=list)
+    #: It may have written without telling: nobody wanted to know of changes when it began.
+    untold: bool = False
     #: When it went to the worker, on the loop's clock.
     started: float = 0.0
     #: How long the worker had it, in seconds.

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from server.blocking import Waiter
 from server.registry import Command
 from server.run import Transaction
-from storage.unit import Attempt, Type
+from storage.key_rows import Type
+from storage.unit import Attempt
 
 if TYPE_CHECKING:
     from server.run import Item, Name, Run
@@ -35,7 +36,11 @@ class Serving:
         self._execute = execute
         self._queues: dict[Name, list[Waiter]] = {}
         self.served: set[Waiter] = set()
+        #: Keys that do not exist any more, so that nobody else finds anything there.
+        self.emptied: set[Name] = set()
         for waiter in waiters:
+            # What an earlier try gave it was rolled back.
+            waiter.wait_on()
             for name in waiter.seen:
                 self._queues.setdefault(name, []).append(waiter)
         # What all of them have seen; None, which is no version, where they differ: somebody has not looked yet.
@@ -64,9 +69,9 @@ class Serving:
                 for waiter in queue:
                     waiter.seen[name] = version
 
-    def emptied(self) -> set[Name]:
-        """Keys that do not exist any more, so that nobody else finds anything there."""
-        return {name for name in self._queues if self._attempt.type_of(*name) == Type.NONE}
+    def finish(self) -> None:
+        """Find out what is `emptied`; before the commit, since a key that is new in its place has yet to be read."""
+        self.emptied = {name for name in self._queues if self._attempt.type_of(*name) == Type.NONE}
 
     def _follow(self, names: Iterable[Name]) -> None:
         while changed := self._changed(names):
@@ -88,12 +93,14 @@ class Serving:
         for waiter in self._queues[name]:
             run = waiter.run
             command: Command = run.items[0][0]  # type: ignore[assignment,index]  # a run that blocks is one command
-            if waiter in self.served or waiter.gone or not self._feeds(name, command):
+            if waiter in self.served or not self._feeds(name, command) or not waiter.serve():
                 continue
             self._execute(run, self._attempt)
             if run.blocked is None:
                 self.served.add(waiter)
                 touched.update(run.keys)
+            else:
+                waiter.wait_on()
         self._versions[name] = self._attempt.version_of(*name)
         return touched
 
@@ -101,6 +108,20 @@ class Serving:
         if command.name in _ANY_CHANGE:
             return True
         return self._attempt.type_of(*name) == _FEEDS[command.group]
+
+
+def bold_of(waiters: list[Waiter]) -> list[Waiter]:
+    """Those who can be served in the unit of their batch: none of them is shy, or waits behind one who is."""
+    if not any(waiter.shy for waiter in waiters):
+        return waiters
+    bold = []
+    closed: set[Name] = set()
+    for waiter in waiters:
+        if waiter.shy or not closed.isdisjoint(waiter.seen):
+            closed.update(waiter.seen)
+        else:
+            bold.append(waiter)
+    return bold
 
 
 def _names_of(item: Item) -> set[Name]:

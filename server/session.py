@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from server.instance import Instance
     from server.pubsub import Subscriptions
     from server.run import Name, Run
+    from server.tracking import Tracker
 
 
 @dataclass(slots=True)
@@ -66,11 +67,13 @@ class Session:
         "command_count",
         "created_at",
         "db",
+        "finish_exec",
         "id",
         "in_exec",
         "input_bytes",
         "input_ended",
         "instance",
+        "invalidations",
         "last_active",
         "last_command",
         "lib_name",
@@ -91,6 +94,7 @@ class Session:
         "reply_mode",
         "server_kill",
         "subscriptions",
+        "tracking",
         "unix",
         "user",
         "version",
@@ -120,10 +124,14 @@ class Session:
         self.in_exec = False
         #: What it listens to; None if that is nothing (server/pubsub.py).
         self.subscriptions: Subscriptions | None = None
+        #: It is told when keys change that it has read; None if it is not (server/tracking.py).
+        self.tracking: Tracker | None = None
         #: It is told every command that is executed (server/monitor.py).
         self.monitoring = False
         #: Pushes that it has caused itself: they go out behind the reply of its command, or of its EXEC.
         self.after_reply: list[bytes] = []
+        #: The invalidations among them: they come behind all others, as in Redis.
+        self.invalidations: list[bytes] = []
         #: Pushes that go out with the next reply, or at the next turn of the loop.
         self.pushed: list[bytes] = []
         #: (database number, name) -> version at the time of WATCH. Written by the worker that runs the session's run.
@@ -146,11 +154,13 @@ class Session:
         self.push: Callable[[bytes], None] = lambda data: None
         self.push_later: Callable[[bytes], None] = lambda data: None
         self.answer: Callable[[Run], None] = lambda run: None
+        self.finish_exec: Callable[[Run, int, Callable[[], None]], None] = lambda run, position, tell: None
 
     def reset(self) -> None:
         """Back to what a new connection is, except for its number and its protocol's bytes (RESET)."""
         self.instance.pubsub.drop(self)
         self.instance.monitors.drop(self)
+        self.instance.tracking.drop(self)
         self.queued = None
         self.queue_failed = False
         self.watched = {}
@@ -166,12 +176,15 @@ class Session:
     def take_after_reply(self) -> list[bytes]:
         """The pushes that were kept for the end of the command."""
         pushes, self.after_reply = self.after_reply, []
+        if self.invalidations:
+            pushes += self.invalidations
+            self.invalidations = []
         return pushes
 
     @property
     def listens(self) -> bool:
         """Whether the client may be told of what happens, its own doings included, in between of replies."""
-        return self.subscriptions is not None
+        return self.subscriptions is not None or self.tracking is not None
 
     @property
     def is_local(self) -> bool:
@@ -190,6 +203,12 @@ class Session:
             letters += "x"
         if self.blocked:
             letters += "b"
+        if self.tracking is not None:
+            letters += "t"
+            if self.tracking.broken:
+                letters += "R"
+            if self.tracking.options.broadcast:
+                letters += "B"
         if self.unix:
             letters += "U"
         if self.close_after_reply:

@@ -66,6 +66,8 @@ class Settings:
     proto_max_bulk_len: int
     client_query_buffer_limit: int
     client_output_buffer_limit: BufferLimits
+    busy_reply_threshold_ms: int
+    tracking_table_max_keys: int
 
     loglevel: str
     logfile: str
@@ -79,6 +81,8 @@ class Settings:
     latency_monitor_threshold: int
     latency_tracking: bool
     latency_tracking_info_percentiles: tuple[float, ...]
+
+    notify_keyspace_events: str
 
     def __init__(self) -> None:
         self.config_path: Path | None = None

@@ -6,12 +6,14 @@ from collections.abc import Iterable
 
 from protocol.errors import CommandError
 from protocol.numbers import parse_unsigned
-from server.typed import typed
+from server.typed import typed, typed_source
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.stream_entries import StreamEntries
+from storage.stream_groups import Consumer, Group, groups_of
 from storage.stream_windows import Entry
 from storage.streams import LAST, MAX_PART, ZERO, Id, following, preceding, written
-from storage.unit import KeyRow, Type
 
 #: Redis reads no id that is longer.
 _LONGEST_ID = 127
@@ -22,10 +24,23 @@ def find_stream(db: Keyspace, name: bytes) -> KeyRow | None:
     return typed(db, name, Type.STREAM)
 
 
+def find_source_stream(db: Keyspace, name: bytes) -> KeyRow | None:
+    """What `find_stream` gives, where Redis looks as a reader, though the command writes: no key is an event."""
+    return typed_source(db, name, Type.STREAM)
+
+
+def consumer_seen(db: Keyspace, row: KeyRow, group: Group, name: bytes) -> Consumer:
+    """A consumer that does something now; made if it is not there."""
+    groups = groups_of(db.attempt)
+    if groups.consumer(group, name) is None:
+        db.notify(EventClass.STREAM, b"xgroup-createconsumer", row.name)
+    return groups.seen(group, name, db.now_ms)
+
+
 def stream_id(data: bytes, missing_seq: int = 0) -> Id:
     """An id as clients write it; without a sequence number it has `missing_seq`. CommandError if it is none."""
     if len(data) <= _LONGEST_ID:
-        ms, dash, seq = data.partition(b"-")
+        ms, dash, seq = data.partition(b"\0")[0].partition(b"-")
         try:
             return parse_unsigned(ms), (parse_unsigned(seq) if dash else missing_seq)
         except ValueError:

@@ -9,10 +9,10 @@ from protocol.numbers import parse_integer
 from server.arguments import Args, integer
 from server.keyspecs import Request
 from server.stream_arguments import stream_id
+from storage.key_rows import KeyRow
 from storage.keyspace import Keyspace
 from storage.stream_entries import entries_of
 from storage.streams import NODE, Id
-from storage.unit import KeyRow
 
 #: How many entries `~` deletes at most unless LIMIT says something else.
 _USUAL_LIMIT = 100 * NODE

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from protocol.errors import wrong_type
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: What TYPE calls them.
 TYPE_NAMES = {
@@ -15,6 +15,14 @@ TYPE_NAMES = {
     Type.HASH: b"hash",
     Type.STREAM: b"stream",
 }
+
+
+def typed_source(db: Keyspace, name: bytes, kind: Type) -> KeyRow | None:
+    """What `typed` gives, for keys that a command which may write only reads: that there is none is an event."""
+    row = db.find_source(name)
+    if row is not None and row.type != kind:
+        raise wrong_type()
+    return row
 
 
 def typed(db: Keyspace, name: bytes, kind: Type) -> KeyRow | None:

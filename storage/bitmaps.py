@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from storage import strings
 from storage.chunks import PAGE, chunks_of
+from storage.key_rows import KeyRow
 from storage.keyspace import Keyspace
 from storage.strings import CHUNK
-from storage.unit import KeyRow
 
 _NUMBERS = "SELECT n FROM rowdis_string_chunk WHERE key_id=%s ORDER BY n"
 _SOME = "SELECT n, data FROM rowdis_string_chunk FORCE INDEX (PRIMARY) WHERE key_id=%s AND n IN ({rows})"
@@ -114,20 +114,17 @@ class _Source:
 
 def join(db: Keyspace, rows: list[KeyRow | None], how: Join | None, name: bytes) -> int:
     """Make `name` what its sources give bit by bit, each lengthened by zeros to the longest; the size of that. None is
-    an absent source. Without `how` there is one source, whose bits are turned over. `name` is removed if nothing is
-    left."""
+    an absent source, and one of them must hold something. Without `how` there is one source, whose bits are turned
+    over."""
     sources = [
         _Source(row.key_id, row.size, db.attempt.value_of(row) if row.key_id == 0 else b"")
         for row in rows
         if row is not None
     ]
-    size = max((source.size for source in sources), default=0)
-    if size:
-        if len(sources) < len(rows):
-            sources.append(_Source(0, 0, b""))
-        strings.write_sparse(db, name, size, _joined(db, sources, how, size))
-    elif (row := db.find(name)) is not None:
-        db.remove(row)
+    size = max([source.size for source in sources])
+    if len(sources) < len(rows):
+        sources.append(_Source(0, 0, b""))
+    strings.write_sparse(db, name, size, _joined(db, sources, how, size))
     return size
 
 

@@ -19,13 +19,15 @@ from typing import TypeVar
 from storage import schema
 from storage.check_collections import collection_problems, in_order
 from storage.check_keys import COLUMNS, LOCKED, KeyRecord, Problem, chunk_problems, key_problems
+from storage.check_scripts import script_problems
 from storage.connection import Arguments, Connection, Row
 from storage.database import Database
 from storage.dialect import BEGIN_SNAPSHOT, NOW_MS
 from storage.errors import Conflict, SchemaError
 from storage.housekeeping import HEARTBEAT_EVERY_S
+from storage.key_rows import Type
 from storage.owned import ELEMENTS, OWNED_TABLES
-from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, Type
+from storage.unit import GARBAGE_KEY, GARBAGE_SPACE
 
 T = TypeVar("T")
 
@@ -156,6 +158,8 @@ class _Check:
         self._check_ownership(elements, owned, inner, garbage)
         self._check_spaces()
         self._check_workers()
+        for problem in script_problems(self._fetch, repair=self._repair):
+            self._tell("scripts", *problem)
         self._check_numbers(max(elements.highest, owned.highest, inner.highest, garbage.highest, self._highest_version))
         findings = [finding for kind in self._findings.values() for finding in kind]
         return findings + [Finding(f"and {count} more: {kind}") for kind, count in self._untold.items()]

@@ -15,11 +15,11 @@ from storage.check_keys import KeyRecord, Problem, Sql, set_size
 from storage.check_streams import group_problems
 from storage.connection import Arguments, Connection, Row
 from storage.hashes import HashState
+from storage.key_rows import State, Type
 from storage.list_state import STRIDE, ListState
 from storage.owned import ELEMENTS, FIELD_EXPIRY, HASH_EXPIRY, HASH_FIELD, OwnedTable
 from storage.sets import SetState
 from storage.streams import StreamState, written
-from storage.unit import State, Type
 from storage.zset_order import ZsetState
 
 #: Elements and collections that one statement looks at.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from storage.connection import Connection
+from storage.key_rows import Type
 from storage.strings import CHUNK
-from storage.unit import Type
 
 COLUMNS = (
     "space, digest, LEFT(name,100), key_id, type, version, expire_at, size, LENGTH(value), orphan, "

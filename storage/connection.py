@@ -39,6 +39,8 @@ class Connection(pymysql.connections.Connection):
 
     #: The template of the statement at which the last trip failed (a statement of ours, never a user's value).
     failed_statement: str | None
+    #: Whether the server is quicker with one UNION ALL than with many short SELECTs.
+    unites: bool
     #: A COMMIT has left for the server in the present transaction: if the connection dies now, its fate is unknown.
     commit_sent: bool
 
@@ -47,6 +49,7 @@ class Connection(pymysql.connections.Connection):
         self._size = 0
         self._last: RowResult
         self.trip_limit = trip_limit
+        self.unites = False
         self.failed_statement = None
         self.commit_sent = False
         self.last_used = self.made_at = time.monotonic()

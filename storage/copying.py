@@ -11,6 +11,7 @@ from functools import cache
 from storage import hashes
 from storage.connection import Row
 from storage.field_expiry import expiries_of
+from storage.key_rows import KeyRow, Type
 from storage.owned import (
     ELEMENTS,
     FIELD_EXPIRY,
@@ -20,7 +21,7 @@ from storage.owned import (
     STRING_CHUNK,
     OwnedTable,
 )  # fmt: skip
-from storage.unit import Attempt, KeyRow, Type
+from storage.unit import Attempt
 
 #: What is filed under the ids that rows own, by the name of the column.
 _INNER = {"chunks": (STRING_CHUNK,), "group_id": (STREAM_CONSUMER, STREAM_PENDING)}

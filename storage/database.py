@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import pymysql
 from peewee import MySQLDatabase
 from playhouse.pool import MaxConnectionsExceeded, PoolConnection, _PooledMySQLDatabase
-from pymysql.constants import ER
+from pymysql.constants import CR, ER
 
 from storage.connection import MAX_TRIP, Connection
 from storage.dialect import UPTIME, Dialect, Limits, detect
@@ -80,6 +81,7 @@ class _SessionDatabase(MySQLDatabase):
             raise BadTarget(f"the database did not take the session settings {', '.join(wrong)}")
         packet = int(connection.fetch("SELECT @@max_allowed_packet")[0][0])
         connection.trip_limit = min(MAX_TRIP, packet // 4)
+        connection.unites = self.dialect.unites
 
 
 class Database(_PooledMySQLDatabase, _SessionDatabase):
@@ -302,6 +304,11 @@ def _meaning(error: Exception, connection: Connection | None) -> StorageError:
         if isinstance(error, RuntimeError):
             # The driver lacks what a way to log in needs, and says so.
             return BadTarget(f"can't log in to the database: {error}")
+        if number == CR.CR_SSL_CONNECTION_ERROR:
+            return BadTarget("the database offers no TLS, which its URL asks for", number)
+        unverified = getattr(error, "original_exception", None)
+        if isinstance(unverified, ssl.SSLCertVerificationError):
+            return BadTarget(f"the certificate of the database was refused: {unverified.verify_message}", number)
         return Unavailable(f"can't connect to the database (error {number})", number)
     statement = connection.failed_statement
     if not connection.open or number in _LOST or isinstance(error, OSError | pymysql.InterfaceError):

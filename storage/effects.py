@@ -42,6 +42,12 @@ class Change(NamedTuple):
     key: bytes
 
 
+class Read(NamedTuple):
+    """Keys were read by a client that wants to be told when they change."""
+
+    keys: list[bytes]
+
+
 class Flush(NamedTuple):
     """All keys of some database are gone."""
 
@@ -54,19 +60,26 @@ class Message(NamedTuple):
     shard: bool
 
 
-Effect = Event | Change | Flush | Message
+class Turn(NamedTuple):
+    """Here somebody else than the unit does something that others are told of, after the commit."""
+
+
+Effect = Event | Change | Read | Flush | Message | Turn
 
 
 class Wanted:
-    """Which effects somebody wants to know of; the loop sets it, units read it when they begin."""
+    """Which effects somebody wants to know of; the loop sets it, units read it when they begin.
+
+    `events` are classes of events (EventClass), as a plain number: to ask whether it is 0 costs nothing.
+    """
 
     __slots__ = ("changes", "events")
 
     def __init__(self) -> None:
-        self.events = EventClass.NONE
+        self.events = 0
         self.changes = False
 
     @property
     def looks(self) -> bool:
         """Whether an event depends on what was there before, so that no key may be overwritten unseen."""
-        return bool(self.events & (EventClass.EXPIRED | EventClass.NEW | EventClass.KEY_MISS))
+        return self.events != 0 and bool(self.events & (EventClass.EXPIRED | EventClass.NEW | EventClass.KEY_MISS))

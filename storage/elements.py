@@ -14,7 +14,9 @@ from typing import Any, Protocol, TypeAlias
 
 from storage import overflow
 from storage.connection import Row
-from storage.unit import MAX_ROWS, Attempt, digest_of
+from storage.key_rows import digest_of
+from storage.key_writer import MAX_ROWS
+from storage.unit import Attempt
 
 #: What a store keeps of an element; the first field is its name (field or member), bytes.
 Record: TypeAlias = tuple[Any, ...]

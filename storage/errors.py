@@ -77,5 +77,9 @@ class NotApplied(StorageError):
     """Tries or time ran out; nothing of the unit was applied, nor will be."""
 
 
+class GivenUp(NotApplied):
+    """Whoever wanted the unit did not wait for it any longer, so its COMMIT was not sent."""
+
+
 class Indeterminate(StorageError):
     """Time ran out while the fate of a COMMIT is unknown: the unit may have been applied or not."""

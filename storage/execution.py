@@ -17,11 +17,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, NoReturn, TypeVar
+from typing import Generic, NoReturn, Protocol, TypeVar
 
 from storage.clock import Clock
 from storage.connection import Connection, Row
 from storage.database import Database
+from storage.deeds import Deeds
 from storage.dialect import BEGIN_SNAPSHOT
 from storage.effects import Wanted
 from storage.errors import (
@@ -83,6 +84,16 @@ class Patience(enum.Enum):
     NONE = "none"
 
 
+class Gate(Protocol):
+    """What a unit passes before its COMMIT is sent, so that others know whether it may be applied."""
+
+    def enter(self) -> None:
+        """Called before COMMIT is sent. Raises GivenUp if nobody wants it any more; the try is rolled back then."""
+
+    def leave(self) -> None:
+        """Called when it is certain that no try so far was or will be applied."""
+
+
 @dataclass(slots=True)
 class Plan:
     """What a unit says about itself before it runs; keys are (database number, name)."""
@@ -99,6 +110,7 @@ class Plan:
     #: It is certain that one SELECT by key will not do.
     snapshot: bool = False
     patience: Patience = Patience.STEADY
+    gate: Gate | None = None
 
 
 @dataclass(slots=True)
@@ -128,7 +140,7 @@ class Executor:
         wanted: Wanted,
     ) -> None:
         self._database = database
-        self._wanted = wanted
+        self.wanted = wanted
         self._identifiers = identifiers
         self._clock = clock
         self._instance = instance
@@ -153,7 +165,7 @@ class Executor:
         self.counters.units += 1
         if plan.writes:
             self.counters.writing_units += 1
-            if plan.blind and self._wanted.looks:
+            if plan.blind and self.wanted.looks:
                 plan.keys, plan.blind = [*plan.keys, *plan.blind], []
             return _WritingUnit(self, plan, body, deadline).run()
         return self._run_reading(plan, body, deadline)
@@ -212,7 +224,7 @@ class Executor:
 
     def attempt(self, connection: Connection, mode: Mode) -> Attempt:
         return Attempt(
-            connection, self._database.tables, mode, self._map, self._identifiers, self._clock, self._wanted
+            connection, self._database.tables, mode, self._map, self._identifiers, self._clock, self.wanted
         )
 
     def prepare(self) -> None:
@@ -299,6 +311,7 @@ class _WritingUnit(Generic[T]):
         # Results and maps of the tries whose COMMIT may have been applied, by number of the try.
         self._unsettled: dict[int, tuple[T, SpaceMap]] = {}
         self._smooth = True
+        self._deeds = Deeds()
         self._touched: list[Name] = []
 
     def run(self) -> T:
@@ -332,6 +345,8 @@ class _WritingUnit(Generic[T]):
             with self._database.session() as connection, self._database.atomic():
                 attempt = executor.attempt(connection, Mode.WRITE)
                 attempt.nowait = self._plan.patience is Patience.NONE
+                attempt.deeds = self._deeds
+                self._deeds.start_over()
                 executor.mark(connection, self._number, self._tries)
                 # An INSERT can't but wait, so where that is not wanted, what it would overwrite is locked before.
                 blind = () if self._touched or attempt.nowait else self._plan.blind
@@ -343,23 +358,31 @@ class _WritingUnit(Generic[T]):
                 )
                 result = self._body(attempt)
                 attempt.finish()
+                if self._plan.gate is not None:
+                    self._plan.gate.enter()
                 self._unsettled[self._tries] = result, attempt.map
         except LostConnection as error:
             executor.suspects[error.connection_id] = error.made_at
             self._smooth = False
             if not error.commit_sent:
-                self._unsettled.pop(self._tries, None)
+                self._take_back()
             raise
         except Exception as error:
             # The server answered with an error or was not asked: this try was rolled back. (Of a COMMIT that was
             # answered with an error only the marker knows for certain.)
             if getattr(error, "statement", None) != "COMMIT":
-                self._unsettled.pop(self._tries, None)
+                self._take_back()
             if isinstance(error, Conflict) and attempt is not None:
                 self._touched = touched_keys(attempt)
             raise
         executor.applied(self._number, attempt.map, smoothly=self._smooth)
         return result
+
+    def _take_back(self) -> None:
+        """This try was certainly rolled back."""
+        self._unsettled.pop(self._tries, None)
+        if self._plan.gate is not None and not self._unsettled:
+            self._plan.gate.leave()
 
     def _is_passed_on(self, error: LockWait) -> bool:
         """Whether a lock that was not given is the caller's affair: certainly nothing was applied, nor will be.

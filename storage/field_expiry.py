@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from storage.unit import MAX_ROWS, Attempt, KeyRow, digest_of
+from storage.key_rows import KeyRow, digest_of
+from storage.key_writer import MAX_ROWS
+from storage.unit import Attempt
 
 _INSERT = "INSERT INTO rowdis_field_expiry (key_id, expire_at, digest) VALUES {rows}"
 # A plain DELETE takes no index hint: MariaDB reads, and locks, the whole of a small table for a list of keys.

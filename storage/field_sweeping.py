@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.connection import Row
+from storage.effects import Change, EventClass
 from storage.field_expiry import Entry, defer_deletes
 from storage.hashes import TABLE, HashState
-from storage.unit import Attempt, Type
+from storage.key_rows import Type
+from storage.unit import Attempt
 
 #: Hashes and fields of one step.
 HASHES = 100
@@ -25,7 +27,7 @@ CANDIDATES = (
     "WHERE (expire_at=%s AND key_id>%s) OR (expire_at>%s AND expire_at<=%s) ORDER BY expire_at, key_id LIMIT %s"
 )
 _LOCK = (
-    "SELECT digest, key_id, orphan, size, value FROM rowdis_key FORCE INDEX (PRIMARY) "
+    "SELECT digest, key_id, orphan, size, value, name FROM rowdis_key FORCE INDEX (PRIMARY) "
     "WHERE space=%s AND digest IN ({rows}) AND type=%s ORDER BY space, digest FOR UPDATE SKIP LOCKED"
 )
 _DUE = (
@@ -55,6 +57,7 @@ class _Hash:
     orphan: int
     size: int
     state: HashState
+    name: bytes
     swept: int = 0
 
 
@@ -102,9 +105,9 @@ def _lock(attempt: Attempt, candidates: Sequence[Row]) -> dict[int, _Hash]:
     for space in sorted({space for space, _ in ids}):
         digests = sorted([digest for number, digest in ids if number == space])
         rows = attempt.query(_LOCK, (space, *digests, int(Type.HASH)), rows=("%s", len(digests)))
-        for digest, key_id, orphan, size, value in rows:
+        for digest, key_id, orphan, size, value, name in rows:
             if key_id in ids[space, digest]:
-                found[key_id] = _Hash(space, digest, key_id, orphan, size, HashState.unpack(value))
+                found[key_id] = _Hash(space, digest, key_id, orphan, size, HashState.unpack(value), name)
     return found
 
 
@@ -135,6 +138,7 @@ def _write(attempt: Attempt, hashes: list[_Hash], complete: set[int]) -> int:
     for found in sorted(hashes, key=lambda each: (each.space, each.digest)):
         key_id = found.key_id
         size = found.size - found.swept
+        _tell(attempt, found, emptied=size <= 0)
         if size <= 0:
             empty.setdefault(found.space, []).append(found.digest)
             for number in (key_id, found.orphan):
@@ -154,3 +158,12 @@ def _write(attempt: Attempt, hashes: list[_Hash], complete: set[int]) -> int:
     for space, digests in empty.items():
         attempt.delete_rows(space, digests)
     return sum([len(digests) for digests in empty.values()])
+
+
+def _tell(attempt: Attempt, found: _Hash, *, emptied: bool) -> None:
+    if found.swept:
+        if attempt.wants_changes:
+            attempt.effects.append(Change(found.name))
+        attempt.tell_event(EventClass.HASH, b"hexpired", found.space, found.name)
+    if emptied:
+        attempt.tell_event(EventClass.GENERIC, b"del", found.space, found.name)

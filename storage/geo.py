@@ -14,8 +14,8 @@ from storage import geohash, scores
 from storage.elements import PAGE, elements_of
 from storage.geo_areas import Shape, covering
 from storage.geohash import Cell, Position
+from storage.key_rows import KeyRow
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow
 from storage.zset_order import BEGIN, END, TABLE, Entry, Place, behind
 from storage.zsets import FEW, SortedSets, score_of
 from storage.zsets import of as sorted_sets_of

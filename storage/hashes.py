@@ -17,10 +17,13 @@ from typing import Any, Final, NamedTuple, Self
 
 from storage import overflow
 from storage.connection import Row
+from storage.effects import EventClass
 from storage.elements import FIRST, PAGE, Elements, ElementTable, Record, elements_of, following
 from storage.field_expiry import expiries_of
+from storage.key_rows import KeyRow, Type
+from storage.key_writer import MAX_ROWS
 from storage.keyspace import Keyspace
-from storage.unit import MAX_ROWS, Attempt, KeyRow, Type
+from storage.unit import Attempt
 
 #: Redis keeps a hash in one piece up to so many fields, none and no value of more than so many bytes.
 COMPACT_FIELDS: Final = 512
@@ -229,6 +232,8 @@ def _put(db: Keyspace, row: KeyRow, name: bytes, value: bytes, *, keep_expiry: b
             row.size += 1
         elif stored[3] is not None:
             expiries_of(db.attempt).change(row, name, stored[3], None)
+            if old is None:
+                db.notify(EventClass.HASH, b"hexpired", row.name)
     elements.put(row, Field(name, value, n, expire_at))
     if row.size > COMPACT_FIELDS or len(value) > COMPACT_BYTES or len(name) > COMPACT_BYTES:
         state.in_table = True
@@ -238,7 +243,7 @@ def _put(db: Keyspace, row: KeyRow, name: bytes, value: bytes, *, keep_expiry: b
 def remove_many(db: Keyspace, row: KeyRow, names: Sequence[bytes]) -> int:
     """Delete fields, and the key with the last of them; how many there were."""
     elements = _elements(db.attempt)
-    removed = gone = 0
+    removed = gone = due = 0
     elements.get_many(row, names)
     for name in names:
         stored = elements.get(row, name)
@@ -246,14 +251,21 @@ def remove_many(db: Keyspace, row: KeyRow, names: Sequence[bytes]) -> int:
             continue
         if stored[3] is not None:
             expiries_of(db.attempt).change(row, name, stored[3], None)
-        removed += _live(db, stored) is not None
+        if _live(db, stored) is not None:
+            removed += 1
+        else:
+            due += 1
         gone += 1
         elements.remove(row, name)
     if gone:
         row.size -= gone
         db.touch(row)
         if row.size == 0 or count(db, row) == 0:
+            due += row.size
             db.remove(row)
+    if due:
+        # Nobody else will tell of them: they are swept herewith.
+        db.notify(EventClass.HASH, b"hexpired", row.name)
     return removed
 
 

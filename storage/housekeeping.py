@@ -19,6 +19,7 @@ from storage import field_sweeping
 from storage.clock import Clock
 from storage.connection import Row
 from storage.database import Database
+from storage.effects import Change, Effect, EventClass
 from storage.errors import StorageError
 from storage.execution import Executor, Plan
 from storage.reaper import Reaper
@@ -32,18 +33,22 @@ T = TypeVar("T")
 PAGE = 500
 CLOCK_EVERY_S = 5.0
 HEARTBEAT_EVERY_S = 2.0
+#: Whoever has not shown for so long that it lives does not live any more.
+ALIVE_MS = 10_000
 #: While the database is away, one line in the log is enough for so long.
 WARN_EVERY_S = 30.0
 #: What instances that were not seen for so long left behind is cleared away.
 FORGET_AFTER_MS = 24 * 3600 * 1000
 UNIT_TIMEOUT_S = 10.0
+#: While somebody wants to know of expired keys, they are looked for this often.
+TELLING_INTERVAL_S = 0.4
 
 _EXPIRED = (
     "SELECT space, digest FROM rowdis_key FORCE INDEX (rowdis_key_expiry) "
     "WHERE expire_at IS NOT NULL AND expire_at<=%s ORDER BY expire_at LIMIT %s"
 )
 _LOCK = (
-    "SELECT digest, key_id, orphan FROM rowdis_key FORCE INDEX (PRIMARY) WHERE space=%s AND digest IN ({rows}) "
+    "SELECT digest, key_id, orphan, name FROM rowdis_key FORCE INDEX (PRIMARY) WHERE space=%s AND digest IN ({rows}) "
     "{condition} ORDER BY space, digest FOR UPDATE SKIP LOCKED"
 )
 _LOCK_EXPIRED = _LOCK.replace("{condition}", "AND expire_at<=%s")
@@ -57,6 +62,7 @@ _SEEN = (
     "ON DUPLICATE KEY UPDATE seen_at=VALUES(seen_at)"
 )
 _GONE = "SELECT instance FROM rowdis_instance WHERE seen_at<%s LIMIT 100"
+_OTHERS = "SELECT address FROM rowdis_instance WHERE instance<>%s AND seen_at>%s ORDER BY instance LIMIT 100"
 _WORKERS_OF = "SELECT incarnation FROM rowdis_worker WHERE instance=%s"
 _FORGET_MARKERS = "DELETE FROM rowdis_marker WHERE incarnation=%s"
 _FORGET_WORKER = "DELETE FROM rowdis_worker WHERE incarnation=%s"
@@ -71,10 +77,20 @@ class Counters:
 
 
 class Housekeeper(threading.Thread):
-    """One thread; `interval_s` is the pause between sweeps when there is nothing to do."""
+    """One thread; `interval_s` is the pause between sweeps when there is nothing to do.
+
+    `tell` is given the effects of each unit when it has committed.
+    """
 
     def __init__(
-        self, database: Database, executor: Executor, clock: Clock, instance: int, address: str, interval_s: float
+        self,
+        database: Database,
+        executor: Executor,
+        clock: Clock,
+        instance: int,
+        address: str,
+        interval_s: float,
+        tell: Callable[[list[Effect]], object] | None = None,
     ) -> None:
         super().__init__(name="housekeeping", daemon=True)
         self._database = database
@@ -84,6 +100,9 @@ class Housekeeper(threading.Thread):
         self._address = address
         self._started_at = clock.now_ms()
         self._interval_s = interval_s
+        self._tell = tell
+        #: The addresses of the other instances that are alive on the same tables; as old as a heart-beat.
+        self.others: list[bytes] = []
         self._ending = threading.Event()
         self._orphan_place: tuple[int, bytes] = (-1, b"")
         self._field_place: tuple[int, int] = (0, 0)
@@ -113,7 +132,11 @@ class Housekeeper(threading.Thread):
                 self.counters.failures += 1
                 log.exception("housekeeping failed by a mistake of ours")
             # Between two steps of much work clients get their turn.
-            self._ending.wait(0.005 if busy else self._interval_s)
+            self._ending.wait(0.005 if busy else self._pause_s())
+
+    def _pause_s(self) -> float:
+        wanted = self._executor.wanted
+        return min(self._interval_s, TELLING_INTERVAL_S) if wanted.events or wanted.changes else self._interval_s
 
     def end(self) -> None:
         """Let the thread end after the step it is at."""
@@ -194,7 +217,7 @@ class Housekeeper(threading.Thread):
             self._run(partial(self._free_orphans, space, digests))
 
     def _free_orphans(self, space: int, digests: list[bytes], attempt: Attempt) -> None:
-        for digest, _, orphan in _locked(attempt, _LOCK_ANY, space, digests):
+        for digest, _, orphan, _ in _locked(attempt, _LOCK_ANY, space, digests):
             if orphan:
                 attempt.discard_elements(orphan)
                 attempt.write(_CLEAR_ORPHAN, (space, digest))
@@ -204,6 +227,8 @@ class Housekeeper(threading.Thread):
         sql = self._sql
         with self._database.session() as connection:
             connection.execute(sql(_SEEN), (self._instance, self._address.encode(), self._started_at, now))
+            others = connection.fetch(sql(_OTHERS), (self._instance, now - ALIVE_MS))
+            self.others = [address for (address,) in others]
             for (instance,) in connection.fetch(sql(_GONE), (now - FORGET_AFTER_MS,)):
                 for (incarnation,) in connection.fetch(sql(_WORKERS_OF), (instance,)):
                     connection.defer(sql(_FORGET_MARKERS), (incarnation,))
@@ -211,39 +236,48 @@ class Housekeeper(threading.Thread):
                 connection.execute(sql(_FORGET_INSTANCE), (instance,))
 
     def _run(self, body: Callable[[Attempt], T]) -> T:
-        return self._executor.run(Plan(writes=True), body, time.monotonic() + UNIT_TIMEOUT_S)
+        def gathering(attempt: Attempt) -> tuple[T, list[Effect]]:
+            return body(attempt), attempt.take_effects()
+
+        result, effects = self._executor.run(Plan(writes=True), gathering, time.monotonic() + UNIT_TIMEOUT_S)
+        if effects and self._tell is not None:
+            self._tell(effects)
+        return result
 
     def _sql(self, template: str) -> str:
         return self._database.tables.sql(template)
 
 
-def _locked(
-    attempt: Attempt, template: str, space: int, digests: list[bytes], *more: int
-) -> list[tuple[bytes, int, int]]:
-    """Lock key rows in digest order, passing over those that somebody holds: (digest, key_id, orphan) of each."""
+def _locked(attempt: Attempt, template: str, space: int, digests: list[bytes], *more: int) -> list[Row]:
+    """Lock key rows in digest order, passing over those that somebody holds: (digest, key_id, orphan, name) of each."""
     rows: list[Row] = []
     ordered = sorted(digests)
     for start in range(0, len(ordered), PAGE):
         some = ordered[start : start + PAGE]
         rows += attempt.query(template, (space, *some, *more), rows=("%s", len(some)))
-    return [(digest, key_id, orphan) for digest, key_id, orphan in rows]
+    return rows
 
 
 def _sweep(expired: dict[int, list[bytes]], now_ms: int, attempt: Attempt) -> int:
     """Delete what is still expired and not locked, of digests by space; how many."""
-    return sum(
-        _delete(attempt, space, _locked(attempt, _LOCK_EXPIRED, space, digests, now_ms))
-        for space, digests in sorted(expired.items())
-    )
+    swept = 0
+    for space, digests in sorted(expired.items()):
+        rows = _locked(attempt, _LOCK_EXPIRED, space, digests, now_ms)
+        swept += _delete(attempt, space, rows)
+        for *_, name in rows:
+            if attempt.wants_changes:
+                attempt.effects.append(Change(name))
+            attempt.tell_event(EventClass.EXPIRED, b"expired", space, name)
+    return swept
 
 
-def _delete(attempt: Attempt, space: int, rows: list[tuple[bytes, int, int]]) -> int:
+def _delete(attempt: Attempt, space: int, rows: list[Row]) -> int:
     """Delete locked key rows, their elements to the garbage; how many."""
-    for _, key_id, orphan in rows:
+    for _, key_id, orphan, _ in rows:
         for number in (key_id, orphan):
             if number:
                 attempt.discard_elements(number)
     if rows:
-        digests = [digest for digest, _, _ in rows]
+        digests = [digest for digest, *_ in rows]
         attempt.delete_rows(space, digests)
     return len(rows)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from storage.copying import copy_elements
 from storage.elements import DIGEST_BYTES, FIRST, following
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: Rows of one SELECT, so that what a scan holds besides names is bounded.
 PAGE = 10_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from storage.connection import Arguments, Row
 from storage.effects import Event, EventClass
-from storage.unit import Attempt, KeyRow, Mode, Type
+from storage.key_rows import KeyRow, Type
+from storage.unit import Attempt, Mode
 
 _COUNT = (
     "SELECT COUNT(*), COUNT(expire_at), COALESCE(AVG(expire_at),0) FROM rowdis_key "
@@ -53,9 +54,24 @@ class Keyspace:
         return self.attempt.find(self.space, name)
 
     def version(self, name: bytes) -> int:
-        """The version of a key as WATCH remembers it; 0 for an absent key."""
-        row = self.attempt.find(self.space, name)
-        return row.version if row is not None else 0
+        """The version of a key as WATCH remembers it; 0 for an absent key. Counts nothing."""
+        return self.attempt.version_of(self.db, name)
+
+    def find_quietly(self, name: bytes) -> KeyRow | None:
+        """The row of a key, or None; that there is none is no event, unlike where a command that reads finds none."""
+        return self._find(name, tells_misses=False)
+
+    def find_source(self, name: bytes) -> KeyRow | None:
+        """The row of a key that a command which may write only reads, or None, which is an event."""
+        return self._find(name, tells_misses=True)
+
+    def _find(self, name: bytes, *, tells_misses: bool) -> KeyRow | None:
+        attempt = self.attempt
+        usual, attempt.tells_misses = attempt.tells_misses, tells_misses
+        try:
+            return attempt.find(self.space, name)
+        finally:
+            attempt.tells_misses = usual
 
     def overwrite(self, name: bytes) -> KeyRow:
         """The row of a key, emptied of whatever it was, to be filled by the caller."""
@@ -88,11 +104,29 @@ class Keyspace:
         """Delete a key; its elements are left to the reaper, so the cost does not depend on its size."""
         self.attempt.remove(row)
 
+    # -- events
+
     def notify(self, kind: EventClass, event: bytes, name: bytes) -> None:
         """Tell of an event of a key when the unit has committed, if `notify-keyspace-events` wants it."""
         attempt = self.attempt
-        if attempt.wanted_events & kind:
+        if attempt.wanted_events and attempt.wanted_events & kind:
             attempt.effects.append(Event(event, self.db, name))
+
+    def notify_shrunk(self, kind: EventClass, event: bytes, row: KeyRow) -> None:
+        """Tell that a collection has lost elements, and if these were the last ones, that the key is gone."""
+        if self.attempt.wanted_events:
+            self.notify(kind, event, row.name)
+            if row.type == Type.NONE:
+                self.notify(EventClass.GENERIC, b"del", row.name)
+
+    def delete(self, name: bytes) -> bool:
+        """Remove a key and tell of it; whether there was one."""
+        row = self.attempt.find(self.space, name)
+        if row is None:
+            return False
+        self.attempt.remove(row)
+        self.notify(EventClass.GENERIC, b"del", name)
+        return True
 
     def query(self, template: str, arguments: Arguments = ()) -> tuple[Row, ...]:
         return self.attempt.query(template, arguments)

@@ -12,8 +12,10 @@ from typing import TypeAlias
 
 from storage import overflow
 from storage.connection import Row
+from storage.key_rows import KeyRow
+from storage.key_writer import MAX_ROWS
 from storage.list_state import STRIDE, mean_of, state_of
-from storage.unit import MAX_ROWS, Attempt, KeyRow
+from storage.unit import Attempt
 
 #: Rows of one statement that reads or deletes a range.
 PAGE = 2000

@@ -10,9 +10,11 @@ from __future__ import annotations
 from math import isqrt
 
 from storage.connection import Row
+from storage.key_rows import KeyRow
+from storage.key_writer import MAX_ROWS
 from storage.list_items import BACKWARD, FORWARD, FROM, items_of
 from storage.list_state import STRIDE, state_of
-from storage.unit import MAX_ROWS, Attempt, KeyRow
+from storage.unit import Attempt
 
 #: Items on each side of the spot in the smallest window.
 _SMALLEST = 32

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from storage import overflow
-from storage.unit import KeyRow
+from storage.key_rows import KeyRow
 
 STRIDE = 1 << 16
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 
 from storage import list_room, overflow
+from storage.key_rows import KeyRow
 from storage.keyspace import Keyspace
 from storage.list_items import BACKWARD, FORWARD, FROM, PAGE, RUN, items_of
 from storage.list_state import STRIDE, ListState, state_of, weight_of
 from storage.lists import abandon, push
-from storage.unit import KeyRow
 
 #: Rows of the first and of the largest SELECT of a search.
 _FIRST, _MOST = 250, 10_000

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from storage import overflow
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.list_items import FORWARD, FROM, HELD, PAGE, items_of, page_of
 from storage.list_state import STRIDE, ListState, mean_of, state_of, weight_of
-from storage.unit import KeyRow, Type
 
 #: So many items at an end are deleted one by one; more, as ranges.
 _FEW = 256

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from storage.unit import Type
+from storage.key_rows import Type
 
 #: Rows of elements, and chunks of 64 KiB, that one statement of background work reads, copies or deletes.
 ROWS, CHUNKS = 1000, 64

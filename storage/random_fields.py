@@ -14,8 +14,9 @@ from storage import overflow
 from storage.connection import Row
 from storage.elements import DIGEST_BYTES, FIRST, PAGE, elements_of, following
 from storage.hashes import TABLE, Field, every, is_compact
+from storage.key_rows import KeyRow
+from storage.key_writer import MAX_ROWS
 from storage.keyspace import Keyspace
-from storage.unit import MAX_ROWS, KeyRow
 
 NEIGHBOURS: Final = 64
 #: So often it is tried to draw what was not drawn before.

@@ -76,8 +76,7 @@ def dump(value: Value) -> bytes:
         case StreamValue():
             out.byte(_STREAM_2)
             rdb_stream.write(out, value)
-    body = out.done() + version.to_bytes(2, "little")
-    return body + crc64(body).to_bytes(8, "little")
+    return seal(out.done(), version)
 
 
 def load(payload: bytes, room: int) -> Value:
@@ -85,16 +84,27 @@ def load(payload: bytes, room: int) -> Value:
 
     Raises WrongChecksum, or BadPayload if there is no value in it that Redis could have written.
     """
+    reader = Reader(unseal(payload), room)
+    read = _READERS.get(reader.byte())
+    if read is None:
+        raise BadPayload("a form that is not known")
+    return read(reader)
+
+
+def seal(data: bytes, version: int = _COMMON) -> bytes:
+    """A payload of what was written: with version and checksum."""
+    body = data + version.to_bytes(2, "little")
+    return body + crc64(body).to_bytes(8, "little")
+
+
+def unseal(payload: bytes) -> bytes:
+    """What is in a payload. Raises WrongChecksum, also if it is of a newer version."""
     if len(payload) < _FOOTER_BYTES:
         raise WrongChecksum
     version, checksum = _FOOTER.unpack_from(payload, len(payload) - _FOOTER_BYTES)
     if version > _NEWEST or crc64(memoryview(payload)[:-8]) != checksum:
         raise WrongChecksum
-    reader = Reader(payload[:-_FOOTER_BYTES], room)
-    read = _READERS.get(reader.byte())
-    if read is None:
-        raise BadPayload("a form that is not known")
-    return read(reader)
+    return payload[:-_FOOTER_BYTES]
 
 
 # -- writing

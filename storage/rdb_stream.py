@@ -121,7 +121,8 @@ def read(reader: Reader, version: int) -> StreamValue:
     last = _length_id(reader)
     if size != len(entries) or (entries and last < entries[-1].number):
         raise BadPayload("a stream of another length")
-    value = StreamValue(entries, last)
+    # The first version does not say how many entries there were; none is known to be gone.
+    value = StreamValue(entries, last, added=len(entries))
     if version >= 2:
         _length_id(reader)
         value.max_deleted = _length_id(reader)

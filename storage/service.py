@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage import schema
 from storage.clock import Clock
 from storage.database import Database
 from storage.dialect import Limits
-from storage.effects import Wanted
+from storage.effects import Effect, Wanted
 from storage.embedded import EmbeddedEngine
 from storage.engines import Target, parse_url
 from storage.errors import BadTarget, DirectoryInUse, SchemaError, StorageError, Unavailable
@@ -42,11 +43,13 @@ class StorageOptions:
 class Storage:
     """Everything between the server and the database.
 
-    `start` blocks until the database is reachable and its schema is this program's.
+    `start` blocks until the database is reachable and its schema is this program's.  `tell` is given what came about
+    in the background, by the thread that runs there, as far as `wanted` says that somebody wants to know.
     """
 
-    def __init__(self, options: StorageOptions) -> None:
+    def __init__(self, options: StorageOptions, tell: Callable[[list[Effect]], object] | None = None) -> None:
         self.options = options
+        self._tell = tell
         self.clock = Clock()
         self.stopping = threading.Event()
         self.wanted = Wanted()
@@ -83,6 +86,7 @@ class Storage:
             self.instance,
             address,
             options.sweep_interval_ms / 1000,
+            self._tell,
         )
         self.housekeeper.start()
 
@@ -102,6 +106,11 @@ class Storage:
             revive=self.engine.start if self.engine is not None else None,
         )
         self._wait_for_database()
+
+    @property
+    def others(self) -> list[bytes]:
+        """The addresses of other instances that use the same tables, as far as is known: it takes seconds to notice."""
+        return self.housekeeper.others
 
     def abort(self) -> None:
         """Wait for the database no longer: whoever does gets an error. Only `stop` may follow."""

@@ -12,7 +12,8 @@ import random
 from functools import partial
 
 from storage.elements import DIGEST_BYTES, FIRST, PAGE, Elements, Record, following
-from storage.unit import Attempt, KeyRow
+from storage.key_rows import KeyRow
+from storage.unit import Attempt
 
 #: A member is drawn from so many: the gaps between digests differ, sums of many gaps hardly do.
 NEIGHBOURS = 64

@@ -15,9 +15,11 @@ from enum import IntEnum
 from typing import Final, NamedTuple, Self
 
 from storage.elements import FIRST, PAGE, Elements, ElementTable, Record, elements_of, following
+from storage.key_rows import KeyRow, Type, digest_of
+from storage.key_writer import MAX_ROWS
 from storage.keyspace import Keyspace
 from storage.set_windows import NEIGHBOURS, draws_of, windows_of
-from storage.unit import MAX_ROWS, Attempt, KeyRow, Type, digest_of
+from storage.unit import Attempt
 
 #: Redis keeps a set in one piece up to so many members, if all are integers, and if none has more than so many bytes.
 INTEGERS: Final = 512
@@ -341,15 +343,10 @@ def remove_many(db: Keyspace, row: KeyRow, names: Sequence[bytes]) -> int:
 
 
 def store(db: Keyspace, name: bytes, members: Sequence[bytes], *, sort: bool) -> None:
-    """Make a key the set of these members, which differ, whatever it was; without members, delete it.
+    """Make a key the set of these members, at least one, which differ, whatever it was.
 
     With `sort`, integers that come before any other member are put in the order of their values.
     """
-    if not members:
-        row = db.find(name)
-        if row is not None:
-            db.remove(row)
-        return
     row = db.create_collection(name, Type.SET)
     sort = sort or (len(members) <= INTEGERS and all(map(is_integer, members)))
     _fill(db, row, members, Encoding.INTSET if sort else Encoding.LISTPACK)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from storage import streams
+from storage.key_rows import KeyRow
 from storage.keyspace import Keyspace
 from storage.rdb_values import PendingEntry, StreamConsumer, StreamEntry, StreamGroup, StreamValue
 from storage.stream_entries import entries_of
 from storage.stream_groups import Group, StreamGroups, groups_of
 from storage.stream_pending import Delivery
 from storage.streams import LAST, ZERO
-from storage.unit import KeyRow
 
 
 def read(db: Keyspace, row: KeyRow) -> StreamValue:

@@ -13,6 +13,8 @@ from functools import partial
 
 from storage import overflow
 from storage.connection import Row
+from storage.key_rows import KeyRow
+from storage.key_writer import MAX_ROWS
 from storage.stream_windows import Entry, Known, Window, id_range
 from storage.streams import (
     LAST,
@@ -26,7 +28,7 @@ from storage.streams import (
     state_of,
     unpack_fields,
 )
-from storage.unit import MAX_ROWS, Attempt, KeyRow
+from storage.unit import Attempt
 
 #: Rows and bytes of one SELECT that reads a stream page by page.
 PAGE = 2000

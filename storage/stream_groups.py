@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from storage.elements import ElementTable, elements_of
+from storage.key_rows import KeyRow
 from storage.stream_entries import StreamEntries, entries_of
 from storage.stream_pending import Pending, pending_of
 from storage.streams import ZERO, Id, following, state_of
-from storage.unit import MAX_ROWS, Attempt, KeyRow
+from storage.unit import Attempt
 
 _COUNT = "SELECT COUNT(*) FROM rowdis_stream_group FORCE INDEX (PRIMARY) WHERE key_id=%s"
 _CONSUMERS = (
-    "SELECT key_id, COUNT(*) FROM rowdis_stream_consumer FORCE INDEX (PRIMARY) WHERE key_id IN ({rows}) GROUP BY key_id"
+    "SELECT g.group_id, COUNT(*) FROM rowdis_stream_group g FORCE INDEX (PRIMARY) "
+    "STRAIGHT_JOIN rowdis_stream_consumer c FORCE INDEX (PRIMARY) ON c.key_id=g.group_id "
+    "WHERE g.key_id=%s GROUP BY g.group_id"
 )
 
 
@@ -206,15 +209,18 @@ class StreamGroups:
         """All consumers of a group in the order of their names."""
         return sorted((Consumer._make(record) for record in self._consumers.every(group)), key=lambda one: one.name)
 
-    def count_consumers(self, groups: list[Group]) -> dict[int, int]:
-        """How many consumers groups have, by `key_id`; groups without any are left out."""
+    def defer_consumer_counts(self, row: KeyRow) -> dict[int, int]:
+        """How many consumers the groups of a stream have, by `key_id`: filled after the attempt's next trip.
+
+        Groups without any are left out.
+        """
+        self._groups.flush()
         self._consumers.flush()
-        found: dict[int, int] = {}
-        for start in range(0, len(groups), MAX_ROWS):
-            some = [group.key_id for group in groups[start : start + MAX_ROWS]]
-            for key_id, count in self._attempt.query_elements(_CONSUMERS, some, rows=("%s", len(some))):
-                found[key_id] = int(count)
-        return found
+        counts: dict[int, int] = {}
+        self._attempt.defer_query(
+            _CONSUMERS, (row.key_id,), lambda rows: counts.update((key_id, int(count)) for key_id, count in rows)
+        )
+        return counts
 
     # -- how far a group has come
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from storage.connection import Row
+from storage.key_writer import MAX_ROWS
 from storage.stream_entries import PAGE
 from storage.stream_windows import id_range
 from storage.streams import LAST, ZERO, Id, following
-from storage.unit import MAX_ROWS, Attempt
+from storage.unit import Attempt
 
 _COLUMNS = "ms, seq, consumer_id, delivered_at, deliveries"
 _POINTS = (
@@ -27,6 +28,10 @@ _RANGE_OF_CONSUMER = (
     f"SELECT {_COLUMNS} FROM rowdis_stream_pending FORCE INDEX (rowdis_stream_pending_consumer) "
     "WHERE key_id=%s AND consumer_id=%s AND {range} AND delivered_at<=%s "
     "ORDER BY key_id, consumer_id, ms, seq LIMIT %s"
+)
+_FIRST = (
+    "SELECT ms, seq FROM rowdis_stream_pending FORCE INDEX (PRIMARY) WHERE key_id=%s "
+    "ORDER BY key_id, ms, seq LIMIT 1"
 )
 _LAST = (
     "SELECT ms, seq FROM rowdis_stream_pending FORCE INDEX (PRIMARY) WHERE key_id=%s "
@@ -144,16 +149,24 @@ class Pending:
             low = following(page[-1][0])
             size = PAGE
 
-    def ends(self, group_id: int) -> tuple[Id, Id]:
-        """The first and the last id that is pending, of which there must be one."""
-        ((first, _),) = self.range(group_id, ZERO, LAST, 1)
-        ((ms, seq),) = self._attempt.query_elements(_LAST, (group_id,))
-        return first, (ms, seq)
-
-    def counts(self, group_id: int) -> dict[int, int]:
-        """How many entries are pending for each consumer that has any."""
+    def defer_ends(self, group_id: int) -> list[Id]:
+        """A list that has the first and the last id that is pending, if any is, after the attempt's next trip."""
         self.flush()
-        return {consumer_id: int(count) for consumer_id, count in self._attempt.query_elements(_COUNTS, (group_id,))}
+        ends: list[Id] = []
+        for statement in (_FIRST, _LAST):
+            self._attempt.defer_query(
+                statement, (group_id,), lambda rows: ends.extend((ms, seq) for ms, seq in rows)
+            )
+        return ends
+
+    def defer_counts(self, group_id: int) -> dict[int, int]:
+        """How many entries are pending for each consumer that has any: filled after the attempt's next trip."""
+        self.flush()
+        counts: dict[int, int] = {}
+        self._attempt.defer_query(
+            _COUNTS, (group_id,), lambda rows: counts.update((consumer_id, int(count)) for consumer_id, count in rows)
+        )
+        return counts
 
     # -- writing; the caller counts what is pending in the group
 

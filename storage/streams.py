@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: Milliseconds and sequence number, both unsigned with 64 bits.
 Id: TypeAlias = tuple[int, int]

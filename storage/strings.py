@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from storage.chunks import PAGE, chunks_of
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 INLINE = 8 * 1024
 CHUNK = 64 * 1024

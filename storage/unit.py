@@ -8,21 +8,23 @@ command means.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
-from hashlib import sha256
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 from storage.clock import Clock
 from storage.connection import Arguments, Connection, Row, Take
+from storage.deeds import Deeds
 from storage.effects import Change, Effect, Event, EventClass, Flush, Wanted
 from storage.identifiers import Identifiers
+from storage.key_rows import KeyRow, Type, digest_of
+from storage.key_writer import MAX_ROWS, KeyWriter
 from storage.spaces import SpaceChange, SpaceMap
 from storage.tables import Tables, values
 
-#: Rows that one locking SELECT or one INSERT may hold: longer lists make MariaDB scan and lock the whole table.
-MAX_ROWS = 500
+#: Queries that are joined to one statement.
+MAX_PARTS = 100
 
 #: Sizes above this make a row stand in `Attempt.large`.
 LARGE = 1000
@@ -42,30 +44,6 @@ _LOCK = " ORDER BY space, digest FOR UPDATE"
 _LOCK_NOWAIT = f"{_LOCK} NOWAIT"
 _VALUE = "SELECT value FROM rowdis_key WHERE space=%s AND digest=%s"
 
-_INSERT = (
-    "INSERT INTO rowdis_key (space, digest, name, key_id, type, version, expire_at, size, value, orphan) VALUES {rows}"
-)
-_ROW = "(%s,%s,%s,%s,%s,%s,%s,%s,%s,%s)"
-_PLAIN_ROW = "(%s,%s,%s,0,1,%s,NULL,%s,%s,0)"
-_UPSERT = (
-    f"{_INSERT} ON DUPLICATE KEY UPDATE key_id=VALUES(key_id), type=VALUES(type), version=VALUES(version), "
-    "expire_at=VALUES(expire_at), size=VALUES(size), value=VALUES(value), orphan=VALUES(orphan)"
-)
-# Assignments run left to right: the old key_id is saved before it is replaced. A row with an orphan has key_id 0 until
-# somebody locks it and moves the orphan to the garbage, so no orphan is ever overwritten by another.
-_BLIND = (
-    "INSERT INTO rowdis_key (space, digest, name, key_id, type, version, expire_at, size, value) VALUES {rows} "
-    "ON DUPLICATE KEY UPDATE orphan=IF(key_id<>0,key_id,orphan), key_id=0, type=1, version=VALUES(version), "
-    "expire_at=VALUES(expire_at), size=VALUES(size), value=VALUES(value)"
-)
-_BLIND_ROW = "(%s,%s,%s,0,1,%s,%s,%s,%s)"
-_PLACEHOLDER_ROW = "(%s,%s,%s,0,0,0,NULL,0,NULL,0)"
-_DELETE = "DELETE FROM rowdis_key WHERE digest=%s AND space=%s"
-# A plain DELETE takes no index hint, and MariaDB reads, and locks, the whole of a small table for a list of its keys.
-_DELETE_MANY = (
-    "DELETE k FROM (SELECT %s AS digest{rows}) w STRAIGHT_JOIN rowdis_key k FORCE INDEX (PRIMARY) "
-    "ON k.digest=w.digest AND k.space=%s"
-)
 _GARBAGE = "INSERT INTO rowdis_garbage (kind, id, since) VALUES {rows}"
 GARBAGE_KEY, GARBAGE_SPACE = 0, 1
 _HASH_MOVED = "UPDATE rowdis_hash_expiry SET space=%s, digest=%s WHERE key_id=%s"
@@ -73,18 +51,6 @@ _HASH_MOVED = "UPDATE rowdis_hash_expiry SET space=%s, digest=%s WHERE key_id=%s
 
 #: A placeholder group, e.g. "(%s,%s)", and how many of them.
 Repeat = tuple[str, int]
-
-
-class Type(enum.IntEnum):
-    """The `type` column of a key row; NONE is a row that only holds its place."""
-
-    NONE = 0
-    STRING = 1
-    LIST = 2
-    SET = 3
-    ZSET = 4
-    HASH = 5
-    STREAM = 6
 
 
 class Mode(enum.Enum):
@@ -102,65 +68,15 @@ class NeedsSnapshot(Exception):
     """A second statement was wanted where only one sees a consistent state: run the unit again in a snapshot."""
 
 
-def digest_of(name: bytes) -> bytes:
-    """The key of a name's row: the first 16 bytes of its SHA-256, which SQL can compute too."""
-    return sha256(name).digest()[:16]
-
-
-class State(Protocol):
-    """What a store notes about a collection in its key row; made from `value`, and written there again by `pack`."""
-
-    def pack(self) -> bytes: ...
-
-
-class KeyRow:
-    """The row of one key as this attempt sees it; `type` NONE means that there is no such key (any more).
-
-    `expire_at` is in milliseconds or None.  `value` is the whole value of a string of up to INLINE bytes if
-    `value_read`, else None; of a collection it is what its store notes about the elements (bounds, say), of which
-    `state` is the form to work with.  `stored` says whether the table holds a row, `blind` that nobody has looked.
-    """
-
-    # What an absent key's row says stands in the class, which makes a row three times as quickly as in __init__.
-    key_id = 0
-    type = 0
-    version = 0
-    expire_at: int | None = None
-    size = 0
-    value: bytes | None = None
-    state: State | None = None
-    orphan = 0
-    stored = False
-    value_read = True
-    blind = False
-    dirty = False
-
-    def __init__(self, space: int, name: bytes, digest: bytes) -> None:
-        self.space = space
-        self.name = name
-        self.digest = digest
-
-    def bind(self, groups: list[str], arguments: list[bytes | int | None]) -> None:
-        """Append this row to the placeholder groups and arguments of an INSERT."""
-        if self.state is not None:
-            self.value = self.state.pack()
-        if self.type == 1 and self.key_id == 0 and self.expire_at is None and self.orphan == 0:
-            groups.append(_PLAIN_ROW)
-            arguments += (self.space, self.digest, self.name, self.version, self.size, self.value)
-        else:
-            groups.append(_ROW)
-            arguments += (
-                self.space, self.digest, self.name, self.key_id, self.type, self.version, self.expire_at, self.size,
-                self.value, self.orphan,
-            )  # fmt: skip
-
-
 class Attempt:
     """The identity map of one try of a unit.
 
     Stores find rows here, change them, and mark them with `touch`; `flush` turns what was marked into a few multi-row
     statements.  All times are `now_ms`, read once after the keys were locked.
     """
+
+    #: What earlier tries of the unit have done elsewhere; there is one where something is written.
+    deeds: Deeds
 
     def __init__(
         self,
@@ -179,6 +95,9 @@ class Attempt:
         self.next_id = identifiers.next
         self._clock = clock
         self.now_ms = 0
+        self._writer = KeyWriter(connection, tables)
+        #: Defers the deletion of at most MAX_ROWS rows of a space that are locked, by their digests.
+        self.delete_rows = self._writer.delete
         self._rows: dict[int, dict[bytes, KeyRow]] = {}
         self._dirty: list[KeyRow] = []
         self._hold: set[tuple[int, bytes]] = set()
@@ -198,6 +117,8 @@ class Attempt:
         self.guard: Callable[[], None] | None = None
         #: Ids of collections made by this attempt: nothing is in the tables under them but what it wrote itself.
         self.fresh: set[int] = set()
+        #: Others wait for this unit besides the client that is served: nothing in it may take long.
+        self.shared = False
         #: Stores' own objects of this attempt, by a name of their choice.
         self.parts: dict[str, Any] = {}
         #: Called by `prefetch`: stores of elements defer here the reading of what commands to come want.
@@ -208,6 +129,10 @@ class Attempt:
         self.effects: list[Effect] = []
         self.wanted_events = wanted.events
         self.wants_changes = wanted.changes
+        #: The command being executed only reads: what it does not find is an event.
+        self.tells_misses = False
+        #: What the command being executed reads is told.
+        self.tells_reads = False
 
     # -- reading
 
@@ -293,17 +218,17 @@ class Attempt:
     def find(self, space: int, name: bytes) -> KeyRow | None:
         """The row of a key that exists now, else None."""
         row = self.slot(space, name)
-        if row.type == 0:
-            self.misses += 1
-            return None
-        if row.expire_at is not None and row.expire_at <= self.now_ms:
+        if row.type != 0:
+            if row.expire_at is None or row.expire_at > self.now_ms:
+                self.hits += 1
+                return row
             if self.mode is Mode.WRITE:
                 self.remove(row)
                 self.tell_event(EventClass.EXPIRED, b"expired", space, name)
-            self.misses += 1
-            return None
-        self.hits += 1
-        return row
+        self.misses += 1
+        if self.tells_misses:
+            self.tell_event(EventClass.KEY_MISS, b"keymiss", space, name)
+        return None
 
     def peek(self, space: int, name: bytes, kind: Type) -> KeyRow | None:
         """The row of a key of this type, if it is in the map already; for prefetching, counts nothing."""
@@ -337,6 +262,10 @@ class Attempt:
             return self.slot(space, name)
         return row
 
+    def hold(self, space: int, name: bytes) -> None:
+        """Something depends on what there is under a name, so if that is nothing, it stays so until the commit."""
+        self._hold.add((space, name))
+
     def value_of(self, row: KeyRow) -> bytes:
         """The inline value of a string row, fetched if the prefetch left it out."""
         if not row.value_read:
@@ -369,6 +298,21 @@ class Attempt:
         self._look(False)
         self.connection.defer(self._render(template, rows), arguments, take)
 
+    def defer_queries(self, template: str, queries: list[tuple[Arguments, Take]]) -> None:
+        """Gather one query on elements with several arguments, as few statements if the database gains by that.
+
+        The template begins with "SELECT"; what it says of order holds for the rows that each `take` is given.
+        """
+        if not self.connection.unites or len(queries) == 1:
+            for arguments, take in queries:
+                self.defer_query(template, arguments, take)
+            return
+        part = f"(SELECT %s AS part,{template.removeprefix('SELECT')})"
+        for start in range(0, len(queries), MAX_PARTS):
+            some = queries[start : start + MAX_PARTS]
+            united = [column for number, (arguments, _) in enumerate(some) for column in (number, *arguments)]
+            self.defer_query(" UNION ALL ".join([part] * len(some)), united, partial(_divide, some))
+
     def prefetch(self) -> None:
         """Read, in one trip, whatever the stores were told that commands to come will look for."""
         for prefetcher in self.prefetchers:
@@ -394,6 +338,8 @@ class Attempt:
         if row is None:
             row = self.slot(space, name)
         if not row.blind:
+            if self.wanted_events:
+                self._tell_coming(row)
             self._discard(row)
         row.expire_at = None
         row.value_read = True
@@ -430,6 +376,8 @@ class Attempt:
         if not source.value_read and source.key_id == 0:
             self.value_of(source)
         target = self.slot(space, name)
+        if self.wanted_events:
+            self._tell_coming(target, replaced=True)
         if source.type == Type.HASH:
             # Who sweeps the fields that are due has to find their key (storage/field_expiry.py).
             self.flush()
@@ -472,9 +420,20 @@ class Attempt:
 
     def tell_event(self, kind: EventClass, event: bytes, space: int, name: bytes) -> None:
         """Tell of an event of a key when this has committed, if somebody wants to know."""
-        if self.wanted_events & kind:
+        if self.wanted_events and self.wanted_events & kind:
             # A space that FLUSHDB has just replaced has no number any more.
             self.effects += [Event(event, db, name) for db, number in self.map.spaces.items() if number == space]
+
+    def _tell_coming(self, row: KeyRow, *, replaced: bool = False) -> None:
+        """Tell of what comes to be in the place of a row: a new key, unless the old one lives on with another value.
+
+        `replaced`: it does not, the old key is gone as if deleted.
+        """
+        there = self._is_there(row)
+        if row.type and not there:
+            self.tell_event(EventClass.EXPIRED, b"expired", row.space, row.name)
+        if replaced or not there:
+            self.tell_event(EventClass.NEW, b"new", row.space, row.name)
 
     def take_effects(self) -> list[Effect]:
         """What there is to tell since the last call."""
@@ -486,11 +445,11 @@ class Attempt:
     def space_of(self, db: int) -> int:
         return self.map.spaces[db]
 
-    def replace_space(self, db: int) -> None:
-        """Point a database number at a fresh space; the old one becomes garbage."""
+    def replace_space(self, db: int, *, tell: bool = True) -> None:
+        """Point a database number at a fresh space; the old one becomes garbage. `tell`: it is told as a Flush."""
         old = self.map.spaces[db]
         self._spaces().point(db, self.next_id())
-        if self.wants_changes:
+        if tell and self.wants_changes:
             self.effects.append(Flush())
         # What this unit wrote into the old space is written all the same: it is garbage with the rest.
         self._garbage.append((GARBAGE_SPACE, old))
@@ -501,6 +460,20 @@ class Attempt:
         change = self._spaces()
         change.point(first, other)
         change.point(second, one)
+        if self.wants_changes:
+            self.effects.append(Flush())
+
+    def renew_scripts(self) -> None:
+        """Let no copy of a script count any more, here or elsewhere."""
+        change = self._spaces()
+        change.renew_scripts(self.next_id())
+        self.map = change.map
+
+    def renew_functions(self) -> None:
+        """Let no copy of a library of functions count any more, here or elsewhere."""
+        change = self._spaces()
+        change.renew_functions(self.next_id())
+        self.map = change.map
 
     def _spaces(self) -> SpaceChange:
         if self._change is None:
@@ -524,7 +497,12 @@ class Attempt:
         if self._dirty:
             dirty, self._dirty = self._dirty, []
             dirty.sort(key=_place)
-            self._flush_rows(dirty)
+            for row in dirty:
+                row.dirty = False
+                if row.stored and row.type != 0 and not row.blind and not row.value_read and row.key_id == 0:
+                    # The row is written whole.
+                    self.value_of(row)
+            self._writer.write(dirty)
 
     def finish(self) -> None:
         """Defer all that is left to write, before COMMIT.
@@ -533,81 +511,26 @@ class Attempt:
         inserted and deleted again: that fails if somebody has made it since we looked, and keeps it absent from now on.
         """
         self.flush()
-        held = (self._rows[space][name] for space, name in self._hold)
-        # A row with a version was read, and is locked, or written by us.
-        absent = sorted((row for row in held if not row.stored and not row.version and not row.blind), key=_place)
-        sql, defer = self.tables.sql, self.connection.defer
-        for some in _batches(absent, self.connection.trip_limit):
-            arguments = [column for row in some for column in (row.space, row.digest, row.name)]
-            defer(values(sql(_INSERT), _PLACEHOLDER_ROW, len(some)), arguments)
-            self._delete(some)
+        held = (self._rows[space].get(name) for space, name in self._hold if space in self._rows)
+        # A row with a version was read, and is locked, or written by us. At what is not here nobody has looked.
+        absent = sorted(
+            (row for row in held if row is not None and not row.stored and not row.version and not row.blind),
+            key=_place,
+        )
+        self._writer.hold(absent)
 
-    def _delete(self, rows: list[KeyRow]) -> None:
-        for space in sorted({row.space for row in rows}):
-            self.delete_rows(space, [row.digest for row in rows if row.space == space])
 
-    def delete_rows(self, space: int, digests: list[bytes]) -> None:
-        """Defer the deletion of at most MAX_ROWS rows that are locked."""
-        sql = self.tables.sql
-        if len(digests) == 1:
-            template = sql(_DELETE)
-        else:
-            template = sql(_DELETE_MANY).replace("{rows}", " UNION ALL SELECT %s" * (len(digests) - 1))
-        self.connection.defer(template, (*digests, space))
-
-    def _flush_rows(self, dirty: list[KeyRow]) -> None:
-        deletes: list[KeyRow] = []
-        inserts: list[KeyRow] = []
-        upserts: list[KeyRow] = []
-        blind: list[KeyRow] = []
-        for row in dirty:
-            row.dirty = False
-            if row.blind:
-                blind.append(row)
-            elif row.type == 0:
-                if row.stored:
-                    deletes.append(row)
-                    row.stored = False
-            elif row.stored:
-                if not row.value_read and row.key_id == 0:
-                    self.value_of(row)
-                upserts.append(row)
-            else:
-                inserts.append(row)
-                row.stored = True
-        limit, sql, defer = self.connection.trip_limit, self.tables.sql, self.connection.defer
-        for some in _batches(deletes, limit):
-            self._delete(some)
-        arguments: list[bytes | int | None]
-        for template, rows in ((_INSERT, inserts), (_UPSERT, upserts)):
-            for some in _batches(rows, limit):
-                groups: list[str] = []
-                arguments = []
-                for row in some:
-                    row.bind(groups, arguments)
-                defer(sql(template).replace("{rows}", ",".join(groups)), arguments)
-        for some in _batches(blind, limit):
-            arguments = []
-            for row in some:
-                arguments += (row.space, row.digest, row.name, row.version, row.expire_at, row.size, row.value)
-            defer(values(sql(_BLIND), _BLIND_ROW, len(some)), arguments)
+def _divide(queries: list[tuple[Arguments, Take]], answer: tuple[Row, ...]) -> None:
+    """Give each of several united queries its rows."""
+    parts: list[list[Row]] = [[] for _ in queries]
+    for number, *columns in answer:
+        parts[number].append(tuple(columns))
+    for (_, take), rows in zip(queries, parts, strict=True):
+        take(tuple(rows))
 
 
 def _place(row: KeyRow) -> tuple[int, bytes]:
     return row.space, row.digest
-
-
-def _batches(rows: list[KeyRow], limit: int) -> Iterator[list[KeyRow]]:
-    """Cut rows into lists of at most MAX_ROWS and about `limit` characters of statement."""
-    start = total = 0
-    for index, row in enumerate(rows):
-        weight = 2 * (len(row.name) + len(row.value or b"")) + 160
-        if index > start and (index - start >= MAX_ROWS or total + weight > limit):
-            yield rows[start:index]
-            start, total = index, 0
-        total += weight
-    if start < len(rows):
-        yield rows[start:] if start else rows
 
 
 def touched_keys(attempt: Attempt) -> list[tuple[int, bytes]]:

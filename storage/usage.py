@@ -7,10 +7,10 @@ rows that the database keeps for a while, are not.
 from __future__ import annotations
 
 from storage.connection import Row
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.owned import ELEMENTS
 from storage.strings import CHUNK
-from storage.unit import KeyRow, Type
 
 #: What a row of a key costs beside its name and value: the other columns, its place in two indexes.
 KEY_BYTES = 120

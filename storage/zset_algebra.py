@@ -12,8 +12,8 @@ from typing import TypeAlias
 from storage import sets, zsets
 from storage.elements import PAGE
 from storage.gradual import gradually_sorted
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: Member -> score.
 Scores: TypeAlias = dict[bytes, float]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storage.unit import KeyRow
+from storage.key_rows import KeyRow
 from storage.zset_order import BEGIN, END, Entry, Place
 from storage.zsets import SortedSets
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from storage import scores
 from storage.elements import ElementTable, Record
-from storage.unit import KeyRow
+from storage.key_rows import KeyRow
 
 #: An element: score's key, member, 1 if the score is -0, chunks (storage/overflow.py). Sorts as the sorted set does.
 Entry: TypeAlias = tuple[int, bytes, int, int]

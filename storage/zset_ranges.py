@@ -13,9 +13,10 @@ from functools import partial
 from typing import TypeAlias
 
 from storage import overflow
-from storage.connection import Row
+from storage.connection import Arguments, Row, Take
 from storage.elements import PAGE, elements_of
-from storage.unit import Attempt, KeyRow
+from storage.key_rows import KeyRow
+from storage.unit import Attempt
 from storage.zset_order import (
     BEGIN,
     END,
@@ -245,11 +246,15 @@ class Ranges:
 
     def _prefetch(self) -> None:
         wanted, self._wanted = self._wanted, {}
+        together: dict[str, list[tuple[Arguments, Take]]] = {}
         for key_id, statements in wanted.items():
             answers = self._answers.setdefault(key_id, {})
             for statement in statements:
                 if statement not in answers:
-                    self._attempt.defer_query(*statement, partial(answers.__setitem__, statement))
+                    template, arguments = statement
+                    together.setdefault(template, []).append((arguments, partial(answers.__setitem__, statement)))
+        for template, queries in together.items():
+            self._attempt.defer_queries(template, queries)
 
 
 def _page(key_id: int, low: Place, high: Place, reverse: bool, offset: int, limit: int) -> Statement:

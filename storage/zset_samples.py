@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from storage.elements import DIGEST_BYTES, FIRST, PAGE
-from storage.unit import KeyRow
+from storage.key_rows import KeyRow
 from storage.zsets import SortedSets, score_of
 
 #: Each is drawn from so many neighbours in the order of digests: the gaps between digests differ, sums of many hardly

@@ -8,11 +8,11 @@ from bisect import bisect_left
 from storage.zset_order import Entry, Place, behind
 
 
-class End(enum.Enum):
-    """The two ends of a sorted set."""
+class End(enum.IntEnum):
+    """The two ends of a sorted set. Integers, because a plain Enum is hashed by Python code, ten times as slowly."""
 
-    MIN = "min"
-    MAX = "max"
+    MIN = 0
+    MAX = 1
 
 
 #: A window that has grown to so many elements is given up: keeping it in order would cost more than reading anew.

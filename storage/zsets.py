@@ -17,8 +17,9 @@ from operator import itemgetter
 from storage import overflow, scores
 from storage.connection import Row
 from storage.elements import PAGE, Record, elements_of
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import Attempt, KeyRow, Type
+from storage.unit import Attempt
 from storage.zset_order import (
     BEGIN,
     END,
@@ -39,6 +40,8 @@ from storage.zset_windows import End, Window
 
 #: Ranks this near to an end are answered from what is kept of that end, if somebody said that he will ask.
 NEAR = 1000
+#: Rows that one statement deletes.
+DELETED = 50_000
 #: A sorted set of so many members is read whole to tell ranks.
 FEW = 200
 
@@ -67,18 +70,12 @@ def create(db: Keyspace, name: bytes) -> KeyRow:
 
 def replace(
     db: Keyspace, name: bytes, members: Sequence[tuple[bytes, float]], *, one_by_one: bool = False
-) -> int:  # fmt: skip
-    """Make a key a sorted set of these members, each given once; none: no key. How many there are.
+) -> None:  # fmt: skip
+    """Make a key a sorted set of these members, at least one, each given once.
 
     `one_by_one`: as if they were put one after the other, which matters to -0 (see `put`).
     """
-    if members:
-        of(db).fill(create(db, name), members, one_by_one=one_by_one)
-    else:
-        row = db.find(name)
-        if row is not None:
-            db.remove(row)
-    return len(members)
+    of(db).fill(create(db, name), members, one_by_one=one_by_one)
 
 
 def encoding(row: KeyRow) -> bytes:
@@ -260,7 +257,7 @@ class SortedSets:
         else:
             count = self.count(row, low, high)
             if count < row.size:
-                self._delete(row, low, high)
+                self._delete(row, low, high, count)
             row.size -= count
         self._narrow(row, low, high)
         return count
@@ -406,9 +403,11 @@ class SortedSets:
         if low < state.high <= high:
             state.high = ceiling(low)
 
-    def _delete(self, row: KeyRow, low: Place, high: Place) -> None:
-        """Delete the rows between two places by a statement on the index; those at its ends that it can't tell apart
-        from others by themselves."""
+    def _delete(self, row: KeyRow, low: Place, high: Place, count: int) -> None:
+        """Delete the `count` rows between two places by statements on the index.
+
+        Those at its ends that it can't tell apart from others are deleted by themselves.
+        """
         state = state_of(row)
         low, high = max(low, state.low), min(high, state.high)
         inner_low, inner_high = ceiling(low), floor(high)
@@ -421,12 +420,22 @@ class SortedSets:
             self._members.learn(row, member, (member, score, zero), chunks)
             self._members.remove(row, member)
         self._members.flush()
-        if inner_low < inner_high:
-            text, arguments = condition(inner_low, inner_high)
-            self._attempt.write(_DELETE.replace("{condition}", text), (row.key_id, *arguments))
+        # No statement may take longer than the database allows, however many members there are.
+        for _ in range(count // DELETED):
+            self._ranges.forget(row)
+            beyond = self.slice(row, inner_low, inner_high, offset=DELETED, limit=1)
+            middle = floor(beyond[0][:2]) if beyond else inner_high
+            self._delete_between(row, inner_low, middle)
+            inner_low = max(inner_low, middle)
+        self._delete_between(row, inner_low, inner_high)
         self._members.forget(row)
         self._ranges.forget(row)
         self._windows.pop(row.key_id, None)
+
+    def _delete_between(self, row: KeyRow, low: Place, high: Place) -> None:
+        if low < high:
+            text, arguments = condition(low, high)
+            self._attempt.write(_DELETE.replace("{condition}", text), (row.key_id, *arguments))
 
     def _note_member(self, row: KeyRow, state: ZsetState, member: bytes) -> None:
         if row.size > SMALL_SIZE or len(member) > SMALL_MEMBER:

@@ -8,7 +8,7 @@ import datetime
 import os
 import random
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ import pytest
 from tests.services.mariadb import MariaDB
 from tests.services.process import Missing
 from tests.services.raw_client import RawClient
-from tests.services.redis_7_4 import redis_7_4_oracle, suits_this_machine
+from tests.services.redis_7_4 import redis_7_4_is_here, redis_7_4_oracle, suits_this_machine
 from tests.services.redis_oracle import RedisOracle, valkey_oracle
 from tests.services.rowdis import Rowdis
 
@@ -46,6 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--engine", choices=("embedded", "mariadb"), help="only this engine")
     group.addoption("--protocol", type=int, choices=(2, 3), help="only this version of RESP")
     group.addoption("--seed", type=int, help="draws the sample and all random data (default: today's date)")
+    group.addoption("--redis", choices=("7.0", "7.4"), help="compare with this version (default: the newest there is)")
     group.addoption("--everything", action="store_true", help="all combinations for all tests")
 
 
@@ -124,9 +125,30 @@ def mariadb() -> Iterator[MariaDB]:
     server.stop()
 
 
+def _is_newest(config: pytest.Config) -> bool:
+    version = config.getoption("--redis")
+    return redis_7_4_is_here() if version is None else bool(version == "7.4")
+
+
+def another_oracle(config: pytest.Config, options: Sequence[str] = ()) -> RedisOracle:
+    """A server like `oracle`, not started, for what would disturb others."""
+    return redis_7_4_oracle(options) if _is_newest(config) else RedisOracle(options)
+
+
 @pytest.fixture(scope="session")
-def oracle() -> Iterator[RedisOracle]:
-    """Debian's redis-server 7.0."""
+def oracle(request: pytest.FixtureRequest) -> RedisOracle:
+    """The server that is right: Redis 7.4.1, or redis-server 7.0 where that is not to be had.
+
+    A test of what differs between the two takes `redis74`, and is skipped there.
+    """
+    server = request.getfixturevalue("redis74" if _is_newest(request.config) else "redis70")
+    assert isinstance(server, RedisOracle)
+    return server
+
+
+@pytest.fixture(scope="session")
+def redis70() -> Iterator[RedisOracle]:
+    """The redis-server 7.0 of Debian and others."""
     with services():
         server = RedisOracle().start()
     yield server
@@ -134,9 +156,9 @@ def oracle() -> Iterator[RedisOracle]:
 
 
 @pytest.fixture(scope="session")
-def redis74() -> Iterator[RedisOracle]:
-    """Redis 7.4.1, for what redis-server 7.0 lacks; there is none for machines other than Linux on x86_64."""
-    if not suits_this_machine():
+def redis74(pytestconfig: pytest.Config) -> Iterator[RedisOracle]:
+    """Redis 7.4.1; there is none for machines other than Linux on x86_64."""
+    if not suits_this_machine() or pytestconfig.getoption("--redis") == "7.0":
         pytest.skip("there is no Redis 7.4 for this machine")
     with services():
         server = redis_7_4_oracle().start()

@@ -32,7 +32,7 @@ def flushall(db: Keyspace, session: Session, args: Args) -> Reply:
     _check_flush(args)
 
     for number in range(session.instance.settings.databases):
-        db.attempt.replace_space(number)
+        db.attempt.replace_space(number, tell=number == 0)
     return OK
 
 
@@ -165,6 +165,11 @@ def shutdown(session: Session, args: Args) -> NoReply:
         # What is queued behind a shutdown is never executed, so there can be none under way.
         raise CommandError(b"ERR No shutdown in progress.")
 
+    if b"NOSAVE" not in options:
+        session.instance.pace.refuse_if_busy()
+    elif session.instance.pace.busy() is not None:
+        # There is no other way to end a script that has written.
+        options.add(b"NOW")
     session.close_after_reply = True
     session.instance.stop_now |= b"NOW" in options
     session.instance.stopping.set()
@@ -218,7 +223,7 @@ def _seconds(word: bytes) -> float:
 
 
 def _describe(db: Keyspace, name: bytes) -> Reply:
-    row = db.find(name)
+    row = db.find_quietly(name)
     if row is None:
         raise no_such_key()
     teller = lookup(b"object|encoding")

@@ -12,10 +12,11 @@ from server.bit_offsets import bit_offset
 from server.keyspecs import Request, one_key
 from server.registry import Is, command, never
 from server.session import Session
-from server.typed import typed
+from server.typed import typed, typed_source
 from storage import bitmaps, strings
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _GET, _SET, _INCRBY = b"GET", b"SET", b"INCRBY"
 #: How many words follow each.
@@ -158,13 +159,27 @@ def bitfield(db: Keyspace, session: Session, args: Args) -> Reply:
     operations = _parse(args, session.instance.settings.proto_max_bulk_len)
     written = [operation.field.end for operation in operations if operation.what != _GET]
 
+    if not written:
+        row = typed_source(db, args[1], Type.STRING)
+        return [operation.run(db, row) for operation in operations]
     row = typed(db, args[1], Type.STRING)
-    if written:
-        if row is None:
-            row = strings.write(db, args[1], b"")
-        # As in Redis, also if nothing will be written because it does not fit.
-        bitmaps.grow(db, row, max(written))
-    return [operation.run(db, row) for operation in operations]
+    if row is None:
+        row = strings.write(db, args[1], b"")
+    size = row.size
+    # As in Redis, also if nothing will be written because it does not fit.
+    bitmaps.grow(db, row, max(written))
+    version = row.version
+    replies = [operation.run(db, row) for operation in operations]
+    if row.version != version or (row.size > size and _fits(operations, replies)):
+        db.notify(EventClass.STRING, b"setbit", args[1])
+    return replies
+
+
+def _fits(operations: list[_Operation], replies: list[int | None]) -> bool:
+    """Whether some operation was to write, and did so or found what it would have written."""
+    return any(
+        reply is not None for operation, reply in zip(operations, replies, strict=True) if operation.what != _GET
+    )
 
 
 @command("BITFIELD_RO", arity=-2, flags=Is.READONLY | Is.FAST, keys=one_key("RO access"), group="bitmap",

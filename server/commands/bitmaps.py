@@ -10,10 +10,11 @@ from server.bit_offsets import bit_offset
 from server.keyspecs import Keys, Request, one_key
 from server.registry import Is, command, never
 from server.session import Session
-from server.typed import typed
+from server.typed import typed, typed_source
 from storage import bitmaps, strings
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: Bits of one position, by the unit that a range is given in.
 _UNITS = {b"BYTE": 8, b"BIT": 1}
@@ -48,6 +49,7 @@ def setbit(db: Keyspace, session: Session, args: Args) -> Reply:
         row = strings.write(db, args[1], b"")
     if bit != old or offset >> 3 >= row.size:
         bitmaps.write_field(db, row, offset, 1, bit)
+        db.notify(EventClass.STRING, b"setbit", args[1])
     return old
 
 
@@ -109,7 +111,7 @@ def _bits(row: KeyRow, start: int, end: int, unit: int) -> tuple[int, int]:
          syntax="key [start end [BYTE | BIT]]")
 def bitcount(db: Keyspace, args: Args) -> Reply:
     """Count the bits of a string, or of a range of it, that are 1."""
-    if len(args) == 3:
+    if len(args) == 3 or len(args) > 5:
         raise syntax_error()
     start, end = (integer(args[2]), integer(args[3])) if len(args) > 2 else (0, -1)
     unit = _unit(args[4:])
@@ -128,6 +130,8 @@ def bitpos(db: Keyspace, args: Args) -> Reply:
     bit = integer(args[2])
     if bit not in (0, 1):
         raise CommandError(b"ERR The bit argument must be 1 or 0.")
+    if len(args) > 6:
+        raise syntax_error()
     start = integer(args[3]) if len(args) > 3 else 0
     unit = _unit(args[5:])
     end = integer(args[4]) if len(args) > 4 else -1
@@ -158,5 +162,10 @@ def bitop(db: Keyspace, args: Args) -> Reply:
     if word == b"NOT" and len(args) != 4:
         raise CommandError(b"ERR BITOP NOT must be called with a single source key.")
 
-    rows = [_string(db, name) for name in args[3:]]
-    return bitmaps.join(db, rows, bitmaps.JOINS[word], args[2])
+    rows = [typed_source(db, name, Type.STRING) for name in args[3:]]
+    if all(row is None or row.size == 0 for row in rows):
+        db.delete(args[2])
+        return 0
+    size = bitmaps.join(db, rows, bitmaps.JOINS[word], args[2])
+    db.notify(EventClass.STRING, b"set", args[2])
+    return size

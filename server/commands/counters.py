@@ -10,8 +10,9 @@ from server.keyspecs import one_key
 from server.registry import Is, command, never
 from server.typed import typed
 from storage import strings
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _FLAGS = Is.WRITE | Is.DENYOOM | Is.FAST
 _KEYS = one_key("RW access update")
@@ -24,7 +25,7 @@ def _add(db: Keyspace, name: bytes, increment: int) -> int:
     total = (0 if row is None else _integer_of(db, row)) + increment
     if not MIN_INTEGER <= total <= MAX_INTEGER:
         raise overflow()
-    _keep(db, row, name, b"%d" % total)
+    _keep(db, row, name, b"%d" % total, b"incrby")
     return total
 
 
@@ -34,12 +35,13 @@ def _integer_of(db: Keyspace, row: KeyRow) -> int:
     return integer(strings.read(db, row))
 
 
-def _keep(db: Keyspace, row: KeyRow | None, name: bytes, value: bytes) -> None:
+def _keep(db: Keyspace, row: KeyRow | None, name: bytes, value: bytes, event: bytes) -> None:
     """Write a new value; the expiry stays."""
     if row is None:
         strings.write(db, name, value)
     else:
         strings.replace(db, row, value)
+    db.notify(EventClass.STRING, event, name)
 
 
 @command("INCR", arity=2, flags=_FLAGS, keys=_KEYS, group="string", since="1.0.0", whole=never, syntax="key")
@@ -85,5 +87,5 @@ def incrbyfloat(db: Keyspace, args: Args) -> Reply:
     except NotFiniteError:
         raise nan_or_infinity() from None
 
-    _keep(db, row, args[1], total)
+    _keep(db, row, args[1], total, b"incrbyfloat")
     return total

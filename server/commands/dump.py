@@ -12,7 +12,9 @@ from server.keyspecs import one_key
 from server.registry import Is, command, everything, never
 from server.session import Session
 from storage import hashes, lists, rdb, sets, stream_copies, strings, zsets
+from storage.effects import EventClass
 from storage.keyspace import Keyspace
+from storage.payloads import payload_of
 from storage.rdb_values import (
     BadPayload,
     HashField,
@@ -24,35 +26,8 @@ from storage.rdb_values import (
     Value,
     ZsetValue,
 )
-from storage.unit import KeyRow, Type
 
-# -- a key as a value
-
-
-def _value_of(db: Keyspace, row: KeyRow) -> Value:
-    """Everything that there is of a key."""
-    match Type(row.type):
-        case Type.STRING:
-            return StringValue(strings.read(db, row))
-        case Type.LIST:
-            return ListValue(lists.read(db, row, 0, row.size - 1))
-        case Type.SET:
-            return SetValue(sets.every(db, row), integers_first=sets.encoding(row) == b"intset")
-        case Type.ZSET:
-            return _zset_of(db, row)
-        case Type.HASH:
-            fields = [HashField(field.name, field.value, field.expire_at) for field in hashes.every(db, row)]
-            expires = any(field.expire_at is not None for field in fields)
-            return HashValue(fields, in_table=not hashes.is_compact(row), expires=expires)
-        case Type.STREAM:
-            return stream_copies.read(db, row)
-        case Type.NONE:
-            raise AssertionError("a key that is not there was found")
-
-
-def _zset_of(db: Keyspace, row: KeyRow) -> ZsetValue:
-    members = [(entry[1], zsets.score_of(entry)) for page in zsets.of(db).pages(row) for entry in page]
-    return ZsetValue(members, skiplist=zsets.encoding(row) == b"skiplist")
+# -- a value as a key
 
 
 def _build(db: Keyspace, name: bytes, value: Value) -> None:
@@ -89,7 +64,7 @@ def _build_hash(db: Keyspace, name: bytes, fields: list[HashField]) -> None:
 def dump(db: Keyspace, args: Args) -> Reply:
     """Give a key as bytes of which RESTORE, here or in Redis, makes it again."""
     row = db.find(args[1])
-    return None if row is None else rdb.dump(_value_of(db, row))
+    return None if row is None else payload_of(db, row)
 
 
 @command("RESTORE", arity=-4, flags=Is.WRITE | Is.DENYOOM, keys=one_key("OW update"), group="generic", since="2.6.0",
@@ -99,7 +74,8 @@ def dump(db: Keyspace, args: Args) -> Reply:
 def restore(db: Keyspace, session: Session, args: Args) -> Reply:
     """Make a key of what DUMP gave, here or in Redis."""
     words = _options(args)
-    if b"REPLACE" not in words and db.find(args[1]) is not None:
+    there = db.find(args[1]) is not None
+    if there and b"REPLACE" not in words:
         raise busy_key()
     ttl_ms = integer(args[2])
     if ttl_ms < 0:
@@ -115,15 +91,17 @@ def restore(db: Keyspace, session: Session, args: Args) -> Reply:
     if isinstance(value, HashValue):
         value.fields = [field for field in value.fields if field.expire_at is None or field.expire_at > db.now_ms]
     if (moment is not None and moment <= db.now_ms) or (isinstance(value, HashValue) and not value.fields):
-        old = db.find(args[1])
-        if old is not None:
-            db.remove(old)
+        db.delete(args[1])
         return OK
     _build(db, args[1], value)
+    if there:
+        # What is replaced is gone, as if deleted; where there was nothing, the new key has told of itself.
+        db.notify(EventClass.NEW, b"new", args[1])
     if moment is not None:
         row = db.find(args[1])
         assert row is not None
         row.expire_at = moment
+    db.notify(EventClass.GENERIC, b"restore", args[1])
     return OK
 
 

@@ -9,9 +9,10 @@ from server.keyspecs import Request, one_key
 from server.registry import Is, command
 from server.typed import typed
 from storage import hashes
+from storage.effects import EventClass
 from storage.hashes import Field
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: The latest moment that Redis keeps of a field, in milliseconds.
 _LATEST_MS = 2**46 - 1
@@ -59,7 +60,12 @@ def _expire(db: Keyspace, args: Args, unit_ms: int, since_ms: int) -> Reply:
     if row is None:
         return [_ABSENT] * len(names)
     hashes.get_many(db, row, names)
-    return [_expire_field(db, row, name, condition, moment) for name in names]
+    outcomes = [_expire_field(db, row, name, condition, moment) for name in names]
+    if _CHANGED in outcomes:
+        db.notify(EventClass.HASH, b"hexpire", args[1])
+    if _DELETED in outcomes:
+        db.notify_shrunk(EventClass.HASH, b"hdel", row)
+    return outcomes
 
 
 def _moment(args: Args, unit_ms: int, since_ms: int) -> int:
@@ -146,7 +152,10 @@ def hpersist(db: Keyspace, args: Args) -> Reply:
     if row is None:
         return [_ABSENT] * len(names)
     hashes.get_many(db, row, names)
-    return [_persist(db, row, hashes.get(db, row, name)) for name in names]
+    outcomes = [_persist(db, row, hashes.get(db, row, name)) for name in names]
+    if _CHANGED in outcomes:
+        db.notify(EventClass.HASH, b"hpersist", args[1])
+    return outcomes
 
 
 def _persist(db: Keyspace, row: KeyRow, field: Field | None) -> int:

@@ -11,8 +11,9 @@ from server.keyspecs import Request, one_key
 from server.registry import Is, command
 from server.typed import typed
 from storage import geo, geohash, zsets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _ADD_FLAGS = frozenset({b"NX", b"XX", b"CH"})
 
@@ -64,6 +65,7 @@ def geoadd(db: Keyspace, args: Args) -> Reply:
             moved += 1
     if added or moved:
         store.changed(row)
+        db.notify(EventClass.ZSET, b"zadd", args[1])
     return added + moved if b"CH" in flags else added
 
 

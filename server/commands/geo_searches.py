@@ -12,12 +12,13 @@ from server.arguments import Args
 from server.geo_arguments import Locate, Order, Search, area_search, distance_text, radius_search
 from server.keyspecs import Keys, KeysAfter, KeySpec, Request, one_key
 from server.registry import Is, command
-from server.typed import typed
+from server.typed import typed_source
+from server.zset_results import store_zset
 from storage import geo, zsets
 from storage.geo import Found
 from storage.geohash import Position
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _COST = "O(N+M*log(M)) with N members in the cells of the grid around the area, M of which are in it"
 _RADIUS = "radius <M | KM | FT | MI>"
@@ -40,11 +41,14 @@ def _reads_and_stores(start: int) -> tuple[KeySpec, ...]:
 
 
 class _Searcher:
-    """One of the commands that search: `parse` knows its syntax."""
+    """One of the commands that search: `parse` knows its syntax, `event` is told of what it stores."""
 
-    def __init__(self, parse: Callable[[Args, Locate], Search], key: int = 1) -> None:
+    def __init__(
+        self, parse: Callable[[Args, Locate], Search], key: int = 1, event: bytes = b"georadiusstore"
+    ) -> None:  # fmt: skip
         self._parse = parse
         self._key = key
+        self._event = event
 
     def want(self, db: Keyspace, request: Request) -> None:
         """For `wants`."""
@@ -68,7 +72,7 @@ class _Searcher:
         return geo.expected(search.shape, size) if search.shape is not None else 0
 
     def reply(self, db: Keyspace, args: Args) -> Reply:
-        row = typed(db, args[self._key], Type.ZSET)
+        row = typed_source(db, args[self._key], Type.ZSET)
         search = self._parse(args, partial(_locate, db, row))
 
         shape = search.shape
@@ -80,7 +84,7 @@ class _Searcher:
         scores = {
             hit.member: hit.distance_m / search.unit_m if search.stores_distances else hit.score for hit in found
         }
-        return zsets.replace(db, search.target, list(scores.items()))
+        return store_zset(db, search.target, list(scores.items()), self._event)
 
 
 def _locate(db: Keyspace, row: KeyRow | None, member: bytes) -> Position | None:
@@ -124,7 +128,7 @@ _georadius_ro = _Searcher(partial(radius_search, by_member=False, may_store=Fals
 _georadiusbymember = _Searcher(partial(radius_search, by_member=True, may_store=True))
 _georadiusbymember_ro = _Searcher(partial(radius_search, by_member=True, may_store=False))
 _geosearch = _Searcher(partial(area_search, storing=False))
-_geosearchstore = _Searcher(partial(area_search, storing=True), key=2)
+_geosearchstore = _Searcher(partial(area_search, storing=True), key=2, event=b"geosearchstore")
 
 
 @command("GEOSEARCH", arity=-7, flags=Is.READONLY, keys=one_key("RO access"), group="geo", since="6.2.0", values=False,

@@ -29,9 +29,10 @@ from server.registry import Is, command, everything
 from server.scanning import parse_cursor, read_page, scan_options
 from server.typed import typed
 from storage import hashes, random_fields
+from storage.effects import EventClass
 from storage.hashes import Field
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _READ = one_key("RO access")
 _LOOK = one_key("RO")
@@ -84,7 +85,9 @@ def _set(db: Keyspace, args: Args, name: bytes) -> int:
 
     if row is None:
         row = hashes.create(db, args[1])
-    return hashes.set_many(db, row, list(zip(args[2::2], args[3::2], strict=True)))
+    added = hashes.set_many(db, row, list(zip(args[2::2], args[3::2], strict=True)))
+    db.notify(EventClass.HASH, b"hset", args[1])
+    return added
 
 
 @command("HSET", arity=-4, flags=_FAST_WRITE, keys=_UPDATE, group="hash", since="2.0.0", values=False,
@@ -112,6 +115,7 @@ def hsetnx(db: Keyspace, args: Args) -> Reply:
     elif hashes.get(db, row, args[2]) is not None:
         return 0
     hashes.put(db, row, args[2], args[3])
+    db.notify(EventClass.HASH, b"hset", args[1])
     return 1
 
 
@@ -120,17 +124,21 @@ def hsetnx(db: Keyspace, args: Args) -> Reply:
 def hdel(db: Keyspace, args: Args) -> Reply:
     """Delete fields of a hash and count those there were."""
     row = _hash(db, args[1])
-    return 0 if row is None else hashes.remove_many(db, row, args[2:])
+    removed = 0 if row is None else hashes.remove_many(db, row, args[2:])
+    if row is not None and removed:
+        db.notify_shrunk(EventClass.HASH, b"hdel", row)
+    return removed
 
 
 # -- numbers
 
 
-def _keep(db: Keyspace, row: KeyRow | None, args: Args, value: bytes) -> None:
+def _keep(db: Keyspace, row: KeyRow | None, args: Args, value: bytes, event: bytes) -> None:
     """Write a field's new value; its expiry stays."""
     if row is None:
         row = hashes.create(db, args[1])
     hashes.put(db, row, args[2], value, keep_expiry=True)
+    db.notify(EventClass.HASH, event, args[1])
 
 
 @command("HINCRBY", arity=4, flags=_FAST_WRITE, keys=_ADD, group="hash", since="2.0.0", values=False,
@@ -146,7 +154,7 @@ def hincrby(db: Keyspace, args: Args) -> Reply:
     if not MIN_INTEGER <= total <= MAX_INTEGER:
         raise overflow()
 
-    _keep(db, row, args, b"%d" % total)
+    _keep(db, row, args, b"%d" % total, b"hincrby")
     return total
 
 
@@ -169,7 +177,7 @@ def hincrbyfloat(db: Keyspace, args: Args) -> Reply:
     except NotFiniteError:
         raise nan_or_infinity() from None
 
-    _keep(db, row, args, total)
+    _keep(db, row, args, total, b"hincrbyfloat")
     return total
 
 

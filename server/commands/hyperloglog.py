@@ -8,13 +8,14 @@ from server.arguments import Args
 from server.keyspecs import Keys, Request, one_key
 from server.registry import Is, command, never
 from server.session import Session
-from server.typed import typed
+from server.typed import typed, typed_source
 from storage import strings
 from storage.cardinality import REGISTERS, estimate, histogram, union
+from storage.effects import EventClass
 from storage.hyperloglog import MAX_SIZE, HyperLogLog, NotAHyperLogLog, SelfTestFailed, self_test
 from storage.hyperloglog_sparse import Damaged
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _SINCE = "2.8.9"
 _COUNT_KEYS = (Keys(1, -1, 1, "RW access", "It may change how a value is written in Redis; here it only reads"),)
@@ -80,9 +81,11 @@ def pfadd(db: Keyspace, session: Session, args: Args) -> Reply:
 
     if row is None:
         strings.write(db, args[1], sketch.pack())
-        return 1
-    if changed:
+        changed = True
+    elif changed:
         _write(db, row, sketch)
+    if changed:
+        db.notify(EventClass.STRING, b"pfadd", args[1])
     return int(changed)
 
 
@@ -120,7 +123,7 @@ def pfmerge(db: Keyspace, session: Session, args: Args) -> Reply:
     registers, dense, target = bytes(REGISTERS), False, HyperLogLog()
     destination = typed(db, args[1], Type.STRING)
     for position, name in enumerate(args[1:]):
-        row = typed(db, name, Type.STRING)
+        row = typed_source(db, name, Type.STRING)
         if row is not None:
             sketch = _read(db, row)
             registers = union(registers, _registers(sketch))
@@ -133,6 +136,7 @@ def pfmerge(db: Keyspace, session: Session, args: Args) -> Reply:
         strings.write(db, args[1], target.pack())
     else:
         _write(db, destination, target)
+    db.notify(EventClass.STRING, b"pfadd", args[1])
     return OK
 
 

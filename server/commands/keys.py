@@ -17,20 +17,11 @@ from server.registry import Is, command, container, everything, never
 from server.session import Session
 from server.typed import TYPE_NAMES
 from storage import hashes, keys, lists, sets, streams, zsets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace, keyspace_of
-from storage.unit import KeyRow, Type
 
 # -- existence
-
-
-def _delete(db: Keyspace, names: list[bytes]) -> int:
-    deleted = 0
-    for name in names:
-        row = db.find(name)
-        if row is not None:
-            db.remove(row)
-            deleted += 1
-    return deleted
 
 
 @command("DEL", arity=-2, flags=Is.WRITE, keys=all_keys("RM delete"), group="generic", since="1.0.0", values=False,
@@ -38,7 +29,7 @@ def _delete(db: Keyspace, names: list[bytes]) -> int:
          tips=("request_policy:multi_shard", "response_policy:agg_sum"))
 def del_(db: Keyspace, args: Args) -> Reply:
     """Delete keys and count those there were."""
-    return _delete(db, args[1:])
+    return sum([db.delete(name) for name in args[1:]])
 
 
 @command("UNLINK", arity=-2, flags=Is.WRITE | Is.FAST, keys=all_keys("RM delete"), group="generic", since="4.0.0",
@@ -46,7 +37,7 @@ def del_(db: Keyspace, args: Args) -> Reply:
          tips=("request_policy:multi_shard", "response_policy:agg_sum"))
 def unlink(db: Keyspace, args: Args) -> Reply:
     """Delete keys and count those there were; the same as DEL, which is as quick."""
-    return _delete(db, args[1:])
+    return sum([db.delete(name) for name in args[1:]])
 
 
 @command("EXISTS", arity=-2, flags=Is.READONLY | Is.FAST, keys=all_keys("RO"), group="generic", since="1.0.0",
@@ -89,10 +80,11 @@ def _expire(db: Keyspace, args: Args, unit_ms: int, since_ms: int) -> Reply:
     if row is None or not _allows(rules, row.expire_at, moment):
         return 0
     if moment <= db.now_ms:
-        db.remove(row)
+        db.delete(args[1])
     else:
         row.expire_at = moment
         db.touch(row)
+        db.notify(EventClass.GENERIC, b"expire", args[1])
     return 1
 
 
@@ -159,6 +151,7 @@ def persist(db: Keyspace, args: Args) -> Reply:
         return 0
     row.expire_at = None
     db.touch(row)
+    db.notify(EventClass.GENERIC, b"persist", args[1])
     return 1
 
 
@@ -212,6 +205,8 @@ def _rename(db: Keyspace, args: Args) -> bool:
     if args[1] == args[2]:
         return False
     db.attempt.move_contents(row, db.space, args[2])
+    db.notify(EventClass.GENERIC, b"rename_from", args[1])
+    db.notify(EventClass.GENERIC, b"rename_to", args[2])
     return True
 
 
@@ -248,6 +243,8 @@ def move(db: Keyspace, session: Session, args: Args) -> Reply:
     if row is None or target.find(name) is not None:
         return 0
     db.attempt.move_contents(row, target.space, name)
+    db.notify(EventClass.GENERIC, b"move_from", name)
+    target.notify(EventClass.GENERIC, b"move_to", name)
     return 1
 
 
@@ -269,10 +266,17 @@ def copy(db: Keyspace, session: Session, args: Args) -> Reply:
     if target.db == db.db and args[1] == args[2]:
         raise same_object()
 
-    row = db.find(args[1])
-    if row is None or (target.find(args[2]) is not None and not replace):
+    row = db.find_source(args[1])
+    if row is None:
+        return 0
+    there = target.find(args[2]) is not None
+    if there and not replace:
         return 0
     keys.copy(db, row, target, args[2])
+    if there:
+        # What is replaced is gone, as if deleted; where there was nothing, the new key has told of itself.
+        target.notify(EventClass.NEW, b"new", args[2])
+    target.notify(EventClass.GENERIC, b"copy_to", args[2])
     return 1
 
 
@@ -326,7 +330,7 @@ def _string_integer(db: Keyspace, row: KeyRow) -> int | None:
          values=False, tips=("nondeterministic_output",), syntax="key")
 def object_encoding(db: Keyspace, args: Args) -> Reply:
     """Give the encoding that Redis would choose; for a string, as if it was written at once."""
-    row = db.find(args[2])
+    row = db.find_quietly(args[2])
     if row is None:
         return None
     if row.type != Type.STRING:
@@ -340,7 +344,7 @@ def object_encoding(db: Keyspace, args: Args) -> Reply:
          values=False, tips=("nondeterministic_output",), syntax="key")
 def object_refcount(db: Keyspace, args: Args) -> Reply:
     """Give the number of references to a value: one, except for small integers."""
-    row = db.find(args[2])
+    row = db.find_quietly(args[2])
     if row is None:
         return None
     number = _string_integer(db, row)
@@ -351,14 +355,14 @@ def object_refcount(db: Keyspace, args: Args) -> Reply:
          values=False, tips=("nondeterministic_output",), syntax="key")
 def object_idletime(db: Keyspace, args: Args) -> Reply:
     """Give the seconds since the last access, which is always 0: times of access are not kept."""
-    return None if db.find(args[2]) is None else 0
+    return None if db.find_quietly(args[2]) is None else 0
 
 
 @command("OBJECT FREQ", arity=3, flags=Is.READONLY, keys=_OBJECT_KEYS, group="generic", since="4.0.0",
          values=False, tips=("nondeterministic_output",), syntax="key")
 def object_freq(db: Keyspace, args: Args) -> Reply:
     """Refuse: how often keys are used is not counted, as in a Redis without an LFU policy."""
-    if db.find(args[2]) is None:
+    if db.find_quietly(args[2]) is None:
         return None
     raise CommandError(
         b"ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching "

@@ -18,8 +18,8 @@ from server.keyspecs import Keys
 from server.registry import Is, command
 from server.session import Session
 from storage import strings
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: What Redis allocates for one pair of positions, in bytes; the sum is limited by proto-max-bulk-len.
 _CELL = 4

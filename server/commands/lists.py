@@ -10,14 +10,15 @@ from server.keyspecs import Request, one_key
 from server.registry import Is, command, everything
 from server.typed import typed
 from storage import list_values, lists
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _RANK_ZERO = (
     b"ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... "
     b"or use negative to start from the end of the list"
 )
-_RANK_RANGE = b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+_BEYOND_RANGE = b"ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 
 
 def _list(db: Keyspace, name: bytes) -> KeyRow | None:
@@ -167,6 +168,7 @@ def lset(db: Keyspace, args: Args) -> Reply:
         raise out_of_range()
 
     lists.replace(db, row, index, args[3])
+    db.notify(EventClass.LIST, b"lset", args[1])
     return OK
 
 
@@ -181,6 +183,7 @@ def ltrim(db: Keyspace, args: Args) -> Reply:
     if row is not None:
         lists.trim(db, row, *_span(first, last, row.size))
         lists.remove_if_empty(db, row)
+        db.notify_shrunk(EventClass.LIST, b"ltrim", row)
     return OK
 
 
@@ -192,12 +195,16 @@ def ltrim(db: Keyspace, args: Args) -> Reply:
 def lrem(db: Keyspace, args: Args) -> Reply:
     """Remove items that are equal to a value: the first ones, the last ones (count below 0), or all (0)."""
     count = integer(args[2])
+    if count < -MAX_INTEGER:
+        raise CommandError(_BEYOND_RANGE)
 
     row = _list(db, args[1])
     if row is None:
         return 0
     removed = list_values.remove(db, row, args[3], count)
     lists.remove_if_empty(db, row)
+    if removed:
+        db.notify_shrunk(EventClass.LIST, b"lrem", row)
     return removed
 
 
@@ -213,7 +220,10 @@ def linsert(db: Keyspace, args: Args) -> Reply:
     row = _list(db, args[1])
     if row is None:
         return 0
-    return row.size if list_values.insert(db, row, args[3], args[4], where == b"BEFORE") else -1
+    if not list_values.insert(db, row, args[3], args[4], where == b"BEFORE"):
+        return -1
+    db.notify(EventClass.LIST, b"linsert", args[1])
+    return row.size
 
 
 @command("LPOS", arity=-3, flags=Is.READONLY, keys=one_key("RO access"), group="list", since="6.0.6", values=False,
@@ -230,7 +240,7 @@ def lpos(db: Keyspace, args: Args) -> Reply:
                 if rank == 0:
                     raise CommandError(_RANK_ZERO)
                 if rank < -MAX_INTEGER:
-                    raise CommandError(_RANK_RANGE)
+                    raise CommandError(_BEYOND_RANGE)
             case b"COUNT":
                 count = integer_in(words.value(), 0, MAX_INTEGER, b"ERR COUNT can't be negative")
             case b"MAXLEN":

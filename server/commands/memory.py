@@ -42,7 +42,7 @@ def memory_usage(db: Keyspace, args: Args) -> Reply:
     """Estimate the bytes that a key takes in the database, or null."""
     samples = _samples(args)
 
-    row = db.find(args[2])
+    row = db.find_quietly(args[2])
     return bytes_of(db, row, samples) if row is not None else None
 
 

@@ -41,7 +41,7 @@ def keys_(db: Keyspace, args: Args) -> Reply:
     glob = compile_glob(args[1])
 
     if glob.literal is not None:
-        return [glob.literal] if db.find(glob.literal) is not None else []
+        return [glob.literal] if db.find_quietly(glob.literal) is not None else []
     return [name for name in keys.every_name(db) if glob.everything or glob.matches(name)]
 
 

@@ -10,10 +10,11 @@ from protocol.replies import Reply, SetOf
 from server.arguments import Args, Options, integer_in
 from server.keyspecs import CountedKeys, Keys, Request, all_keys
 from server.registry import Is, command, everything
-from server.typed import typed
+from server.typed import typed_source
 from storage import sets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _STORE = (Keys(1, 1, 1, "OW update"), Keys(2, -1, 1, "RO access"))
 _SOURCES = all_keys("RO access")
@@ -41,7 +42,7 @@ def _wants_counted(db: Keyspace, request: Request) -> None:
 
 def _rows(db: Keyspace, names: Sequence[bytes]) -> list[KeyRow | None]:
     """The rows of some sets; CommandError (WRONGTYPE) if one of the keys is something else."""
-    return [typed(db, name, Type.SET) for name in names]
+    return [typed_source(db, name, Type.SET) for name in names]
 
 
 # -- the operations
@@ -154,7 +155,7 @@ def sintercard(db: Keyspace, args: Args) -> Reply:
          syntax="destination key [key ...]")
 def sunionstore(db: Keyspace, args: Args) -> Reply:
     """Make a key the set of the members that any of some sets has, and count them."""
-    return _store(db, args[1], _union(db, _rows(db, args[2:])), sort=True)
+    return _store(db, args[1], _union(db, _rows(db, args[2:])), b"sunionstore", sort=True)
 
 
 @command("SDIFFSTORE", arity=-3, flags=_WRITES, keys=_STORE, group="set", since="1.0.0", values=False,
@@ -162,7 +163,7 @@ def sunionstore(db: Keyspace, args: Args) -> Reply:
          syntax="destination key [key ...]")
 def sdiffstore(db: Keyspace, args: Args) -> Reply:
     """Make a key the set of the members of a set that none of some others has, and count them."""
-    return _store(db, args[1], _difference(db, _rows(db, args[2:])), sort=True)
+    return _store(db, args[1], _difference(db, _rows(db, args[2:])), b"sdiffstore", sort=True)
 
 
 @command("SINTERSTORE", arity=-3, flags=_WRITES, keys=_STORE, group="set", since="1.0.0", values=False,
@@ -171,9 +172,13 @@ def sdiffstore(db: Keyspace, args: Args) -> Reply:
 def sinterstore(db: Keyspace, args: Args) -> Reply:
     """Make a key the set of the members that all of some sets have, and count them."""
     rows = _by_size(_rows(db, args[2:]))
-    return _store(db, args[1], _intersected(db, rows), sort=False)
+    return _store(db, args[1], _intersected(db, rows), b"sinterstore", sort=False)
 
 
-def _store(db: Keyspace, name: bytes, members: list[bytes], *, sort: bool) -> int:
-    sets.store(db, name, members, sort=sort)
+def _store(db: Keyspace, name: bytes, members: list[bytes], event: bytes, *, sort: bool) -> int:
+    if members:
+        sets.store(db, name, members, sort=sort)
+        db.notify(EventClass.SET, event, name)
+    else:
+        db.delete(name)
     return len(members)

@@ -13,8 +13,9 @@ from server.registry import Is, command, everything
 from server.scanning import parse_cursor, read_page, scan_options
 from server.typed import typed
 from storage import sets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _READ = one_key("RO access")
 _LOOK = one_key("RO")
@@ -77,7 +78,10 @@ def sadd(db: Keyspace, args: Args) -> Reply:
 
     if row is None:
         row = sets.create(db, args[1], members[0], len(members))
-    return sets.add_many(db, row, members)
+    added = sets.add_many(db, row, members)
+    if added:
+        db.notify(EventClass.SET, b"sadd", args[1])
+    return added
 
 
 @command("SREM", arity=-3, flags=Is.WRITE | Is.FAST, keys=one_key("RW delete"), group="set", since="1.0.0",
@@ -85,7 +89,10 @@ def sadd(db: Keyspace, args: Args) -> Reply:
 def srem(db: Keyspace, args: Args) -> Reply:
     """Remove members from a set and count those there were."""
     row = _set(db, args[1])
-    return 0 if row is None else sets.remove_many(db, row, args[2:])
+    removed = 0 if row is None else sets.remove_many(db, row, args[2:])
+    if row is not None and removed:
+        db.notify_shrunk(EventClass.SET, b"srem", row)
+    return removed
 
 
 @command("SMOVE", arity=4, flags=Is.WRITE | Is.FAST,
@@ -104,9 +111,11 @@ def smove(db: Keyspace, args: Args) -> Reply:
         return int(sets.contains(db, source, member))
     if not sets.remove_many(db, source, [member]):
         return 0
+    db.notify_shrunk(EventClass.SET, b"srem", source)
     if destination is None:
         destination = sets.create(db, args[2], member, 1)
-    sets.add_many(db, destination, [member])
+    if sets.add_many(db, destination, [member]):
+        db.notify(EventClass.SET, b"sadd", args[2])
     return 1
 
 
@@ -205,13 +214,19 @@ def spop(db: Keyspace, args: Args) -> Reply:
         raise syntax_error()
     if len(args) == 2:
         row = _set(db, args[1])
-        return None if row is None else sets.pop(db, row)
+        if row is None:
+            return None
+        member = sets.pop(db, row)
+        db.notify_shrunk(EventClass.SET, b"spop", row)
+        return member
     number = _count_to_pop(args[2])
     row = _set(db, args[1])
 
     if row is None or number == 0:
         return SetOf([])
-    return SetOf(sets.pop_many(db, row, number))
+    members = sets.pop_many(db, row, number)
+    db.notify_shrunk(EventClass.SET, b"spop", row)
+    return SetOf(members)
 
 
 def _count_to_pop(data: bytes) -> int:

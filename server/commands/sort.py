@@ -14,9 +14,10 @@ from server.arguments import Args, Options, integer
 from server.keyspecs import FoundKeys, Keys, Request
 from server.registry import Is, command, everything
 from storage import hashes, lists, sets, strings, zsets
+from storage.effects import EventClass
 from storage.gradual import gradually_sorted
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 #: Keys that are read for a pattern in one trip.
 _TOGETHER = 1000
@@ -119,7 +120,7 @@ def _looked_up(db: Keyspace, pattern: Pattern, elements: Sequence[bytes]) -> lis
 
 def _value(db: Keyspace, name: bytes, inside: bytes | None) -> bytes | None:
     """The value of a string, or of a field of a hash."""
-    row = db.find(name)
+    row = db.find_source(name)
     if row is None:
         return None
     if inside is None:
@@ -210,7 +211,7 @@ def _number(weight: bytes | None) -> float:
 
 
 def _sort(db: Keyspace, name: bytes, wishes: Wishes) -> Reply:
-    row = db.find(name)
+    row = db.find_source(name)
     if row is not None and row.type not in (Type.LIST, Type.SET, Type.ZSET):
         raise wrong_type()
     if row is None:
@@ -234,11 +235,10 @@ def _store(db: Keyspace, name: bytes, values: list[bytes]) -> int:
     """Make a key the list of these values; without any, there is no such key."""
     if values:
         lists.push(db, lists.make(db, name), values, False)
-        return len(values)
-    row = db.find(name)
-    if row is not None:
-        db.remove(row)
-    return 0
+        db.notify(EventClass.LIST, b"sortstore", name)
+    else:
+        db.delete(name)
+    return len(values)
 
 
 def _stored_at(request: Request) -> list[bytes]:

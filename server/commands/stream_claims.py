@@ -11,13 +11,22 @@ from protocol.replies import Reply
 from server.arguments import Args, integer, integer_in
 from server.keyspecs import Request, one_key
 from server.registry import Is, command
-from server.stream_arguments import entry_reply, find_stream, interval_start, no_such_group, shown, stream_id, valid_ids
+from server.stream_arguments import (
+    consumer_seen,
+    entry_reply,
+    find_source_stream,
+    interval_start,
+    no_such_group,
+    shown,
+    stream_id,
+    valid_ids,
+)
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.stream_groups import Consumer, Group, groups_of
 from storage.stream_pending import Delivery
 from storage.stream_windows import Entry
 from storage.streams import ZERO, Id, written
-from storage.unit import KeyRow, Type
 
 #: XAUTOCLAIM looks at so many pending entries for each that it was asked for.
 _LOOKS = 10
@@ -30,7 +39,7 @@ def _idle_ms(args: Args, name: bytes) -> int:
 
 
 def _group_of(db: Keyspace, args: Args) -> tuple[KeyRow, Group]:
-    row = find_stream(db, args[1])
+    row = find_source_stream(db, args[1])
     group = groups_of(db.attempt).get(row, args[2]) if row is not None else None
     if row is None or group is None:
         raise no_such_group(args[1], args[2])
@@ -45,7 +54,7 @@ class _Claiming:
         self._row = row
         self.group = group
         self._groups = groups_of(db.attempt)
-        self._consumer: Consumer = self._groups.seen(group, name, db.now_ms)
+        self._consumer: Consumer = consumer_seen(db, row, group, name)
         self._just_ids = just_ids
         self._lost = 0
         self._forced = 0

@@ -11,6 +11,8 @@ from server.keyspecs import Keys, Request, one_key
 from server.registry import Is, command, container
 from server.session import Session
 from server.stream_arguments import (
+    consumer_seen,
+    find_source_stream,
     find_stream,
     interval_end,
     interval_start,
@@ -20,10 +22,11 @@ from server.stream_arguments import (
     valid_ids,
 )
 from storage import streams
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.stream_groups import Group, groups_of
 from storage.streams import ZERO, Id, state_of, written
-from storage.unit import KeyRow, Type
 
 container("XGROUP", group="stream", since="5.0.0", summary="Manage consumer groups of streams")
 
@@ -109,6 +112,7 @@ def xgroup_create(db: Keyspace, args: Args) -> Reply:
     if row is None:
         row = streams.create(db, args[2])
     groups.create(row, args[3], last, options.entries_read)
+    db.notify(EventClass.STREAM, b"xgroup-create", args[2])
     return OK
 
 
@@ -124,6 +128,7 @@ def xgroup_setid(db: Keyspace, args: Args) -> Reply:
     groups_of(db.attempt).put(
         row, group._replace(last_ms=last[0], last_seq=last[1], entries_read=options.entries_read, ahead=ahead)
     )
+    db.notify(EventClass.STREAM, b"xgroup-setid", args[2])
     return OK
 
 
@@ -139,6 +144,7 @@ def xgroup_destroy(db: Keyspace, args: Args) -> Reply:
     groups.destroy(row, group)
     # Whoever waits for entries of this group must hear that it is gone.
     db.touch(row)
+    db.notify(EventClass.STREAM, b"xgroup-destroy", args[2])
     return 1
 
 
@@ -146,11 +152,10 @@ def xgroup_destroy(db: Keyspace, args: Args) -> Reply:
          values=False, wants=_want_group, syntax="key group consumer")
 def xgroup_createconsumer(db: Keyspace, args: Args) -> Reply:
     """Make a consumer in a group."""
-    _, group = _group(db, args)
-    groups = groups_of(db.attempt)
-    if groups.consumer(group, args[4]) is not None:
+    row, group = _group(db, args)
+    if groups_of(db.attempt).consumer(group, args[4]) is not None:
         return 0
-    groups.create_consumer(group, args[4], db.now_ms)
+    consumer_seen(db, row, group, args[4])
     return 1
 
 
@@ -161,7 +166,11 @@ def xgroup_delconsumer(db: Keyspace, args: Args) -> Reply:
     row, group = _group(db, args)
     groups = groups_of(db.attempt)
     consumer = groups.consumer(group, args[4])
-    return 0 if consumer is None else groups.delete_consumer(row, group, consumer)
+    if consumer is None:
+        return 0
+    pending = groups.delete_consumer(row, group, consumer)
+    db.notify(EventClass.STREAM, b"xgroup-delconsumer", args[2])
+    return pending
 
 
 _HELP = [
@@ -205,7 +214,7 @@ def _want_acknowledged(db: Keyspace, request: Request) -> None:
          values=False, wants=_want_acknowledged, complexity="O(1) for each id", syntax="key group id [id ...]")
 def xack(db: Keyspace, args: Args) -> Reply:
     """Acknowledge entries: they are not pending any more."""
-    row = find_stream(db, args[1])
+    row = find_source_stream(db, args[1])
     groups = groups_of(db.attempt)
     group = groups.get(row, args[2]) if row is not None else None
     if row is None or group is None:
@@ -275,13 +284,14 @@ def _summary(db: Keyspace, group: Group) -> Reply:
     groups = groups_of(db.attempt)
     if not group.pending:
         return [0, None, None, NULL_ARRAY]
-    first, last = groups.pending.ends(group.key_id)
-    counts = groups.pending.counts(group.key_id)
+    # All in the trip that reads the first page of consumers.
+    ends = groups.pending.defer_ends(group.key_id)
+    counts = groups.pending.defer_counts(group.key_id)
+    every = groups.consumers(group)
     consumers = [
-        [consumer.name, b"%d" % counts[consumer.consumer_id]]
-        for consumer in groups.consumers(group)
-        if consumer.consumer_id in counts
+        [consumer.name, b"%d" % counts[consumer.consumer_id]] for consumer in every if consumer.consumer_id in counts
     ]
+    first, last = ends
     return [group.pending, written(first), written(last), consumers]
 
 
@@ -303,6 +313,8 @@ def _deliveries(db: Keyspace, group: Group, asked: _Pending) -> Reply:
         )  # fmt: skip
     else:
         found = groups.pending.range(group.key_id, asked.start, asked.end, limit, consumer_id=consumer_id)
+    if not found:
+        return []
     names = {consumer.consumer_id: consumer.name for consumer in groups.consumers(group)}
     return [
         [written(number), names[delivery.consumer_id], max(0, db.now_ms - delivery.delivered_at), delivery.deliveries]

@@ -12,12 +12,12 @@ from server.keyspecs import Keys, Request
 from server.registry import Is, command, container
 from server.session import Session
 from server.stream_arguments import entry_reply, find_stream, no_such_group_of_key
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.stream_entries import entries_of
 from storage.stream_groups import Consumer, Group, groups_of
 from storage.stream_windows import Entry
 from storage.streams import LAST, NODE, ZERO, state_of, written
-from storage.unit import KeyRow, Type
 
 container("XINFO", group="stream", since="5.0.0", summary="Look at streams and consumer groups")
 
@@ -96,11 +96,11 @@ def _full(db: Keyspace, row: KeyRow, count: int | None) -> list[tuple[bytes, Any
 
 def _full_group(db: Keyspace, row: KeyRow, group: Group, count: int | None) -> Map:
     groups = groups_of(db.attempt)
+    counts = groups.pending.defer_counts(group.key_id) if group.pending else {}
     consumers = groups.consumers(group)
     names = {consumer.consumer_id: consumer.name for consumer in consumers}
     limit = group.pending if count is None else min(count, group.pending)
     pending = groups.pending.range(group.key_id, ZERO, LAST, limit)
-    counts = groups.pending.counts(group.key_id) if group.pending else {}
     return Map([
         (b"name", group.name),
         (b"last-delivered-id", written(group.last)),
@@ -134,8 +134,8 @@ def xinfo_groups(db: Keyspace, args: Args) -> Reply:
     """Describe the consumer groups of a stream."""
     row = _stream(db, args)
     groups = groups_of(db.attempt)
+    consumers = groups.defer_consumer_counts(row)
     every = groups.every(row)
-    consumers = groups.count_consumers(every)
     return [
         Map([
             (b"name", group.name),
@@ -166,7 +166,8 @@ def xinfo_consumers(db: Keyspace, args: Args) -> Reply:
     if group is None:
         raise no_such_group_of_key(args[2], args[3])
 
-    counts = groups.pending.counts(group.key_id) if group.pending else {}
+    # Together with the first page of consumers.
+    counts = groups.pending.defer_counts(group.key_id) if group.pending else {}
     return [
         Map([
             (b"name", consumer.name),

@@ -12,13 +12,20 @@ from server.arguments import Args, integer
 from server.keyspecs import KeysAfter, Request
 from server.registry import Is, command
 from server.session import Blocked
-from server.stream_arguments import entry_reply, find_stream, no_such_group, stream_id
+from server.stream_arguments import (
+    consumer_seen,
+    entry_reply,
+    find_source_stream,
+    find_stream,
+    no_such_group,
+    stream_id,
+)
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.stream_entries import MOST_WANTED, entries_of
 from storage.stream_groups import Consumer, Group, groups_of
 from storage.stream_pending import Delivery
 from storage.streams import LAST, ZERO, Id, following, preceding, state_of, written
-from storage.unit import KeyRow, Type
 
 _HISTORY_OR_NEW = (
     b"ERR The %b ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by "
@@ -188,8 +195,12 @@ def xread(db: Keyspace, args: Args) -> Reply | Blocked:
     entries = entries_of(db.attempt)
     found = []
     for name, row, behind in rows:
+        if row is None:
+            # Redis looks again, and tells of it again.
+            db.find(name)
+            continue
         start = following(behind)
-        if row is not None and start is not None and (some := entries.range(row, start, LAST, read.count)):
+        if start is not None and (some := entries.range(row, start, LAST, read.count)):
             found.append((name, [entry_reply(entries, entry) for entry in some]))
     if found:
         return Keyed(found)
@@ -228,7 +239,7 @@ def xreadgroup(db: Keyspace, args: Args) -> Reply | Blocked:
     groups = groups_of(db.attempt)
     rows: list[tuple[bytes, KeyRow, Id | None]] = []
     for name, word in zip(read.names, read.ids, strict=True):
-        row = find_stream(db, name)
+        row = find_source_stream(db, name)
         if row is None or groups.get(row, name_of_group) is None:
             raise no_such_group(name, name_of_group, b" in XREADGROUP with GROUP option")
         if word in (b"$", b"+"):
@@ -242,7 +253,7 @@ def xreadgroup(db: Keyspace, args: Args) -> Reply | Blocked:
         # Asked for again, because a stream may be named twice.
         group = groups.get(row, name_of_group)
         assert group is not None
-        consumer = groups.seen(group, read.consumer, db.now_ms)
+        consumer = consumer_seen(db, row, group, read.consumer)
         if behind is not None:
             found.append((name, _history(db, row, group, consumer, behind, read.count)))
         elif some := _new(db, row, group, consumer, read):

@@ -13,10 +13,11 @@ from server.registry import Is, command
 from server.stream_arguments import entry_reply, find_stream, interval_end, interval_start, stream_id, valid_ids
 from server.stream_trimming import Trim, TrimOptions, asked_trim, trims_many
 from storage import streams
+from storage.effects import EventClass
+from storage.key_rows import Type
 from storage.keyspace import Keyspace
 from storage.stream_entries import entries_of
 from storage.streams import LAST, MAX_PART, NODE, ZERO, Id, StreamState, following, state_of, written
-from storage.unit import Type
 
 #: Redis refuses entries that are longer.
 _LONGEST_ENTRY = 1 << 30
@@ -124,8 +125,11 @@ def xadd(db: Keyspace, args: Args) -> Reply:
     if row is None:
         row = streams.create(db, args[1])
     entries_of(db.attempt).append(row, number, addition.words)
-    addition.trim.apply(db, row)
+    trimmed = addition.trim.apply(db, row)
     db.touch(row)
+    db.notify(EventClass.STREAM, b"xadd", args[1])
+    if trimmed:
+        db.notify(EventClass.STREAM, b"xtrim", args[1])
     return written(number)
 
 
@@ -150,6 +154,7 @@ def xtrim(db: Keyspace, args: Args) -> Reply:
     deleted = trim.apply(db, row)
     if deleted:
         db.touch(row)
+        db.notify(EventClass.STREAM, b"xtrim", args[1])
     return deleted
 
 
@@ -257,6 +262,7 @@ def xdel(db: Keyspace, args: Args) -> Reply:
     deleted = entries_of(db.attempt).remove(row, numbers)
     if deleted:
         db.touch(row)
+        db.notify(EventClass.STREAM, b"xdel", args[1])
     return deleted
 
 
@@ -298,4 +304,5 @@ def xsetid(db: Keyspace, args: Args) -> Reply:
     if max_deleted != ZERO:
         state.max_deleted = max_deleted
     db.touch(row)
+    db.notify(EventClass.STREAM, b"xsetid", args[1])
     return OK

@@ -11,10 +11,11 @@ from server.arguments import Args, Options, integer
 from server.keyspecs import Request, all_keys, odd_keys, one_key
 from server.registry import Is, command, never
 from server.session import Session
-from server.typed import typed
+from server.typed import typed, typed_source
 from storage import strings
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _RELATIVE = frozenset({b"EX", b"PX"})
 _ABSOLUTE = frozenset({b"EXAT", b"PXAT"})
@@ -71,14 +72,16 @@ def _expire_at(db: Keyspace, time: bytes, unit: bytes, name: bytes) -> int:
     return moment
 
 
-def _write_until(db: Keyspace, name: bytes, value: bytes, expire_at: int | None) -> None:
-    """Set a key; if its time is over already, it is gone at once."""
-    if expire_at is not None and expire_at <= db.now_ms:
-        row = db.find(name)
-        if row is not None:
-            db.remove(row)
-    else:
-        strings.write(db, name, value, expire_at)
+def _write(db: Keyspace, name: bytes, value: bytes) -> None:
+    strings.write(db, name, value)
+    db.notify(EventClass.STRING, b"set", name)
+
+
+def _write_until(db: Keyspace, name: bytes, value: bytes, expire_at: int) -> None:
+    """Set a key that expires; if its time is over already, nobody will find it."""
+    strings.write(db, name, value, expire_at)
+    db.notify(EventClass.STRING, b"set", name)
+    db.notify(EventClass.GENERIC, b"expire", name)
 
 
 def _string(db: Keyspace, name: bytes) -> KeyRow | None:
@@ -132,21 +135,25 @@ def set_(db: Keyspace, args: Args) -> Reply:
     """Set a key to a string, whatever it held; its expiry is forgotten unless told otherwise."""
     name, value = args[1], args[2]
     if len(args) == 3:
-        strings.write(db, name, value)
+        _write(db, name, value)
         return OK
     given = _options(args, 3, _SET_OPTIONS)
     expire_at = _expire_at(db, given.time, given.expiry, b"set") if given.expiry in _TIMES else None
 
-    if not given.condition and not given.get and given.expiry != b"KEEPTTL":
+    old: bytes | None = None
+    if given.condition or given.get or given.expiry == b"KEEPTTL":
+        row = typed_source(db, name, Type.STRING) if given.get else db.find(name)
+        old = _value(db, row) if given.get else None
+        if given.condition and (row is None) != (given.condition == b"NX"):
+            return old
+        if given.expiry == b"KEEPTTL" and row is not None:
+            strings.write(db, name, value, row.expire_at)
+            db.notify(EventClass.STRING, b"set", name)
+            return old if given.get else OK
+    if expire_at is None:
+        _write(db, name, value)
+    else:
         _write_until(db, name, value, expire_at)
-        return OK
-    row = _string(db, name) if given.get else db.find(name)
-    old = _value(db, row) if given.get else None
-    if given.condition and (row is None) != (given.condition == b"NX"):
-        return old
-    if given.expiry == b"KEEPTTL" and row is not None:
-        expire_at = row.expire_at
-    _write_until(db, name, value, expire_at)
     return old if given.get else OK
 
 
@@ -156,7 +163,7 @@ def setnx(db: Keyspace, args: Args) -> Reply:
     """Set a key to a string if it does not exist."""
     if db.find(args[1]) is not None:
         return 0
-    strings.write(db, args[1], args[2])
+    _write(db, args[1], args[2])
     return 1
 
 
@@ -164,7 +171,7 @@ def setnx(db: Keyspace, args: Args) -> Reply:
          values=False, blind=_setex_is_blind, syntax="key seconds value")
 def setex(db: Keyspace, args: Args) -> Reply:
     """Set a key to a string that expires after some seconds."""
-    strings.write(db, args[1], args[3], _expire_at(db, args[2], b"EX", b"setex"))
+    _write_until(db, args[1], args[3], _expire_at(db, args[2], b"EX", b"setex"))
     return OK
 
 
@@ -172,7 +179,7 @@ def setex(db: Keyspace, args: Args) -> Reply:
          values=False, blind=_setex_is_blind, syntax="key milliseconds value")
 def psetex(db: Keyspace, args: Args) -> Reply:
     """Set a key to a string that expires after some milliseconds."""
-    strings.write(db, args[1], args[3], _expire_at(db, args[2], b"PX", b"psetex"))
+    _write_until(db, args[1], args[3], _expire_at(db, args[2], b"PX", b"psetex"))
     return OK
 
 
@@ -180,8 +187,8 @@ def psetex(db: Keyspace, args: Args) -> Reply:
          since="1.0.0", syntax="key value")
 def getset(db: Keyspace, args: Args) -> Reply:
     """Set a key to a string and give the one it held before."""
-    old = _value(db, _string(db, args[1]))
-    strings.write(db, args[1], args[2])
+    old = _value(db, typed_source(db, args[1], Type.STRING))
+    _write(db, args[1], args[2])
     return old
 
 
@@ -189,11 +196,11 @@ def getset(db: Keyspace, args: Args) -> Reply:
          syntax="key")
 def getdel(db: Keyspace, args: Args) -> Reply:
     """Give the value of a string and delete the key."""
-    row = _string(db, args[1])
+    row = typed_source(db, args[1], Type.STRING)
     if row is None:
         return None
     value = strings.read(db, row)
-    db.remove(row)
+    db.delete(args[1])
     return value
 
 
@@ -203,7 +210,7 @@ def getdel(db: Keyspace, args: Args) -> Reply:
 def getex(db: Keyspace, args: Args) -> Reply:
     """Give the value of a string and change when it expires."""
     given = _options(args, 2, _GETEX_OPTIONS)
-    row = _string(db, args[1])
+    row = typed_source(db, args[1], Type.STRING)
     if row is None:
         # As in Redis, before the time is looked at.
         return None
@@ -211,10 +218,11 @@ def getex(db: Keyspace, args: Args) -> Reply:
 
     value = strings.read(db, row)
     if expire_at is not None and expire_at <= db.now_ms:
-        db.remove(row)
+        db.delete(args[1])
     elif expire_at is not None or (given.expiry and row.expire_at is not None):
         row.expire_at = expire_at
         db.touch(row)
+        db.notify(EventClass.GENERIC, b"persist" if expire_at is None else b"expire", args[1])
     return value
 
 
@@ -235,7 +243,7 @@ def mset(db: Keyspace, args: Args) -> Reply:
         raise wrong_arity(b"mset")
 
     for name, value in zip(args[1::2], args[2::2], strict=True):
-        strings.write(db, name, value)
+        _write(db, name, value)
     return OK
 
 
@@ -250,7 +258,7 @@ def msetnx(db: Keyspace, args: Args) -> Reply:
     if any(db.find(name) is not None for name in args[1::2]):
         return 0
     for name, value in zip(args[1::2], args[2::2], strict=True):
-        strings.write(db, name, value)
+        _write(db, name, value)
     return 1
 
 
@@ -309,6 +317,7 @@ def setrange(db: Keyspace, session: Session, args: Args) -> Reply:
     if row is None:
         row = strings.write(db, args[1], b"")
     strings.write_range(db, row, offset, data)
+    db.notify(EventClass.STRING, b"setrange", args[1])
     return row.size
 
 
@@ -318,15 +327,16 @@ def append(db: Keyspace, session: Session, args: Args) -> Reply:
     """Add bytes to the end of a string, which is empty at first."""
     data = args[2]
     row = _string(db, args[1])
-    if row is None:
-        return strings.write(db, args[1], data).size
-    if row.size + len(data) > session.instance.settings.proto_max_bulk_len:
+    if row is not None and row.size + len(data) > session.instance.settings.proto_max_bulk_len:
         raise string_too_long()
 
-    if data:
+    if row is None:
+        row = strings.write(db, args[1], data)
+    elif data:
         strings.write_range(db, row, row.size, data)
     else:
         db.touch(row)
+    db.notify(EventClass.STRING, b"append", args[1])
     return row.size
 
 

@@ -10,10 +10,10 @@ from protocol.replies import Double, Pairs, Reply
 from server.arguments import Args, Options, integer, integer_in
 from server.keyspecs import CountedKeys, Keys, KeySpec
 from server.registry import Is, command, everything
+from server.zset_results import store_zset
 from storage import zset_algebra as algebra
-from storage import zsets
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 from storage.zset_algebra import AGGREGATES, Aggregate, Input, Scores
 
 _READS: tuple[KeySpec, ...] = (CountedKeys(1, "RO access"),)
@@ -40,7 +40,7 @@ def _keys(db: Keyspace, args: Args, at: int) -> list[KeyRow | None]:
         raise CommandError(b"ERR at least 1 input key is needed for '%b' command" % args[0].lower())
     if number > len(args) - at - 1:
         raise syntax_error()
-    rows = [db.find(name) for name in args[at + 1 : at + 1 + number]]
+    rows = [db.find_source(name) for name in args[at + 1 : at + 1 + number]]
     for row in rows:
         if row is not None and row.type not in (Type.ZSET, Type.SET):
             raise wrong_type()
@@ -136,8 +136,8 @@ def zintercard(db: Keyspace, args: Args) -> Reply:
 # -- storing the result
 
 
-def _store(db: Keyspace, name: bytes, found: Scores) -> Reply:
-    return zsets.replace(db, name, list(found.items()))
+def _store(db: Keyspace, name: bytes, found: Scores, event: bytes) -> Reply:
+    return store_zset(db, name, list(found.items()), event)
 
 
 @command("ZUNIONSTORE", arity=-4, flags=Is.WRITE | Is.DENYOOM | Is.MOVABLEKEYS, keys=_STORES, group="sorted-set",
@@ -147,7 +147,7 @@ def zunionstore(db: Keyspace, args: Args) -> Reply:
     """Store the members of any of several sorted sets as another one, and count them."""
     operation = _parse(db, args, storing=True)
 
-    return _store(db, args[1], algebra.union(db, operation.inputs, operation.aggregate))
+    return _store(db, args[1], algebra.union(db, operation.inputs, operation.aggregate), b"zunionstore")
 
 
 @command("ZINTERSTORE", arity=-4, flags=Is.WRITE | Is.DENYOOM | Is.MOVABLEKEYS, keys=_STORES, group="sorted-set",
@@ -157,7 +157,7 @@ def zinterstore(db: Keyspace, args: Args) -> Reply:
     """Store the members that several sorted sets have in common as another one, and count them."""
     operation = _parse(db, args, storing=True)
 
-    return _store(db, args[1], algebra.intersection(db, operation.inputs, operation.aggregate))
+    return _store(db, args[1], algebra.intersection(db, operation.inputs, operation.aggregate), b"zinterstore")
 
 
 @command("ZDIFFSTORE", arity=-4, flags=Is.WRITE | Is.DENYOOM | Is.MOVABLEKEYS, keys=_STORES, group="sorted-set",
@@ -167,4 +167,4 @@ def zdiffstore(db: Keyspace, args: Args) -> Reply:
     """Store the members of a sorted set that others do not have as another one, and count them."""
     operation = _parse(db, args, storing=True, combines=False)
 
-    return _store(db, args[1], algebra.difference(db, operation.inputs))
+    return _store(db, args[1], algebra.difference(db, operation.inputs), b"zdiffstore")

@@ -13,12 +13,14 @@ from server.registry import Is, always, command
 from server.session import Blocked
 from server.typed import typed
 from storage import zsets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import Type
 from storage.zset_order import Entry
 from storage.zset_windows import End
 
 _ENDS = {b"MIN": End.MIN, b"MAX": End.MAX}
+_EVENTS = {End.MIN: b"zpopmin", End.MAX: b"zpopmax"}
 _POPS = "RW access delete"
 
 
@@ -27,11 +29,16 @@ def _take(db: Keyspace, names: list[bytes], end: End, count: int) -> tuple[bytes
     for name in names:
         row = typed(db, name, Type.ZSET)
         if row is not None:
-            store = zsets.of(db)
-            found = store.pop(row, end, count)
-            store.changed(row)
-            return name, found
+            return name, _take_from(db, row, end, count)
     return None
+
+
+def _take_from(db: Keyspace, row: KeyRow, end: End, count: int) -> list[Entry]:
+    store = zsets.of(db)
+    found = store.pop(row, end, count)
+    store.changed(row)
+    db.notify_shrunk(EventClass.ZSET, _EVENTS[end], row)
+    return found
 
 
 def _pairs(found: list[Entry]) -> list[tuple[bytes, Double]]:
@@ -79,9 +86,7 @@ def _pop(db: Keyspace, args: Args, end: End) -> Reply:
     row = typed(db, args[1], Type.ZSET)
     if row is None or count == 0:
         return []
-    store = zsets.of(db)
-    pairs = _pairs(store.pop(row, end, count))
-    store.changed(row)
+    pairs = _pairs(_take_from(db, row, end, count))
     return Pairs(pairs) if len(args) == 3 else list(pairs[0])
 
 

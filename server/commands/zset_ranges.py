@@ -11,11 +11,13 @@ from protocol.replies import Reply
 from server.arguments import Args, Options, integer
 from server.keyspecs import Keys, Request, one_key
 from server.registry import Is, command
-from server.typed import typed
+from server.typed import typed, typed_source
 from server.zset_arguments import lex_range, members_with_scores, score_range
+from server.zset_results import store_zset
 from storage import zset_lex, zsets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 from storage.zset_lex import NOTHING, LexRange
 from storage.zset_order import Entry, Place
 from storage.zsets import SortedSets
@@ -82,8 +84,7 @@ def _parse(args: Args, *, by: _By | None = None, reverse: bool | None = None, st
         )  # fmt: skip
     if with_scores and by is _By.LEX:
         raise CommandError(b"ERR syntax error, WITHSCORES not supported in combination with BYLEX")
-    # A negative offset skips everything, a negative limit is none.
-    wanted = _Range(by, bool(reverse), with_scores, max(offset, 0), 0 if offset < 0 else limit if limit >= 0 else None)
+    wanted = _Range(by, bool(reverse), with_scores, offset, limit if limit >= 0 else None)
     _parse_bounds(wanted, args[at], args[at + 1])
     return wanted
 
@@ -105,6 +106,8 @@ def _want(store: SortedSets, row: KeyRow, wanted: _Range) -> None:
         start, stop = wanted.among(row.size)
         if start < stop:
             store.want_ranks(row, start, stop)
+    elif wanted.offset < 0:
+        return
     elif wanted.by is _By.SCORE:
         store.want_slice(row, *wanted.places, reverse=wanted.reverse, offset=wanted.offset, limit=wanted.limit)
     else:
@@ -117,13 +120,28 @@ def _entries(store: SortedSets, row: KeyRow, wanted: _Range) -> list[Entry]:
     if wanted.by is _By.RANK:
         start, stop = wanted.among(row.size)
         return store.ranks(row, start, stop, reverse=wanted.reverse) if start < stop else []
-    if wanted.limit == 0:
+    offset = _offset(store, row, wanted) if wanted.limit != 0 else None
+    if offset is None:
         return []
     if wanted.by is _By.SCORE:
-        return store.slice(row, *wanted.places, reverse=wanted.reverse, offset=wanted.offset, limit=wanted.limit)
-    return zset_lex.entries(
-        store, row, wanted.members, reverse=wanted.reverse, offset=wanted.offset, limit=wanted.limit
-    )  # fmt: skip
+        return store.slice(row, *wanted.places, reverse=wanted.reverse, offset=offset, limit=wanted.limit)
+    return zset_lex.entries(store, row, wanted.members, reverse=wanted.reverse, offset=offset, limit=wanted.limit)
+
+
+def _offset(store: SortedSets, row: KeyRow, wanted: _Range) -> int | None:
+    """How much of the range is skipped, None if everything.
+
+    Redis counts a negative offset from the end of the range in a skip list; in a listpack it skips everything.
+    """
+    if wanted.offset >= 0:
+        return wanted.offset
+    if zsets.encoding(row) != b"skiplist":
+        return None
+    if wanted.by is _By.SCORE:
+        size = store.count(row, *wanted.places)
+    else:
+        size = zset_lex.count(store, row, wanted.members)
+    return size + wanted.offset if size + wanted.offset >= 0 else None
 
 
 # How one kind of request is read, what it will look for and how much it reads.
@@ -236,10 +254,10 @@ def zrangestore(db: Keyspace, args: Args) -> Reply:
     """Store the members between two ranks, scores or members as another sorted set, and count them."""
     wanted = _zrangestore.parse(args)
 
-    row = typed(db, args[2], Type.ZSET)
+    row = typed_source(db, args[2], Type.ZSET)
     found = [] if row is None else _entries(zsets.of(db), row, wanted)
     members = [(entry[1], zsets.score_of(entry)) for entry in found]
-    return zsets.replace(db, args[1], members, one_by_one=True)
+    return store_zset(db, args[1], members, b"zrangestore", one_by_one=True)
 
 
 # -- counting
@@ -297,9 +315,10 @@ def zlexcount(db: Keyspace, args: Args) -> Reply:
 _REMOVAL = "O(log(N)+M) with N members, M of which are removed"
 
 
-def _removed(store: SortedSets, row: KeyRow, count: int) -> int:
+def _removed(db: Keyspace, row: KeyRow, count: int, event: bytes) -> int:
     if count:
-        store.changed(row)
+        zsets.of(db).changed(row)
+        db.notify_shrunk(EventClass.ZSET, event, row)
     return count
 
 
@@ -323,8 +342,7 @@ def zremrangebyscore(db: Keyspace, args: Args) -> Reply:
     row = typed(db, args[1], Type.ZSET)
     if row is None:
         return 0
-    store = zsets.of(db)
-    return _removed(store, row, store.remove_range(row, low, high))
+    return _removed(db, row, zsets.of(db).remove_range(row, low, high), b"zremrangebyscore")
 
 
 def _by_rank(args: Args) -> _Range:
@@ -344,8 +362,7 @@ def zremrangebyrank(db: Keyspace, args: Args) -> Reply:
     if row is None:
         return 0
     start, stop = wanted.among(row.size)
-    store = zsets.of(db)
-    return _removed(store, row, store.remove_ranks(row, start, stop))
+    return _removed(db, row, zsets.of(db).remove_ranks(row, start, stop), b"zremrangebyrank")
 
 
 @command("ZREMRANGEBYLEX", arity=4, flags=Is.WRITE, keys=_REMOVES, group="sorted-set", since="2.8.9", values=False,
@@ -357,5 +374,4 @@ def zremrangebylex(db: Keyspace, args: Args) -> Reply:
     row = typed(db, args[1], Type.ZSET)
     if row is None:
         return 0
-    store = zsets.of(db)
-    return _removed(store, row, zset_lex.remove(store, row, wanted))
+    return _removed(db, row, zset_lex.remove(zsets.of(db), row, wanted), b"zremrangebylex")

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from protocol.errors import CommandError, syntax_error, value_out_of_range, wrong_arity
-from protocol.numbers import MAX_INTEGER, format_double, parse_integer
+from protocol.numbers import MAX_INTEGER, parse_integer
 from protocol.replies import NULL_ARRAY, Double, Pairs, Reply
+from protocol.shortest import format_double
 from server.arguments import Args, double, integer
 from server.keyspecs import Request, one_key
 from server.registry import Is, command
 from server.scanning import parse_cursor, read_page, scan_options
 from server.typed import typed
 from storage import scores, zset_samples, zsets
+from storage.effects import EventClass
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 
 _FLAGS = frozenset({b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"})
 
@@ -94,6 +96,7 @@ def zadd(db: Keyspace, args: Args) -> Reply:
             moved += 1
     if added or moved:
         store.changed(row)
+        db.notify(EventClass.ZSET, b"zadd", args[1])
     return added + moved if b"CH" in adding.flags else added
 
 
@@ -114,6 +117,7 @@ def _increment(db: Keyspace, name: bytes, row: KeyRow | None, adding: _Adding) -
     if old != score:
         store.put(row, member, score)
         store.changed(row)
+        db.notify(EventClass.ZSET, b"zincr", name)
     return Double(score)
 
 
@@ -151,6 +155,7 @@ def zrem(db: Keyspace, args: Args) -> Reply:
     removed = sum([store.remove(row, member) for member in args[2:]])
     if removed:
         store.changed(row)
+        db.notify_shrunk(EventClass.ZSET, b"zrem", row)
     return removed
 
 

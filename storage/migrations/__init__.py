@@ -7,7 +7,12 @@ hold a step together.  The version is raised after the step; whoever finds it to
 
 from __future__ import annotations
 
-from storage.migrations import m0001_core, m0002_collections
+from storage.migrations import m0001_core, m0002_collections, m0003_scripts, m0004_functions
 
 #: In order; step n brings the schema to version n, counted from 1.
-STEPS: tuple[tuple[str, ...], ...] = (m0001_core.STATEMENTS, m0002_collections.STATEMENTS)
+STEPS: tuple[tuple[str, ...], ...] = (
+    m0001_core.STATEMENTS,
+    m0002_collections.STATEMENTS,
+    m0003_scripts.STATEMENTS,
+    m0004_functions.STATEMENTS,
+)

@@ -4,7 +4,6 @@ ROWDIS_TEST_LONG makes their number and the limit that of the promise; otherwise
 """
 
 import re
-import resource
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.crowds import BYTES_EACH, CLIENTS, CONNECTING, many_files
 from tests.acceptance.large import LONG, percentile, told
 from tests.conftest import Combination
 from tests.services.mariadb import MariaDB
@@ -19,26 +19,15 @@ from tests.services.process import wait_until
 from tests.services.raw_client import RawClient, encode_command
 from tests.services.rowdis import Rowdis
 
-CLIENTS = 10_000 if LONG else 1000
 WAKE_UP_MS = 10.0 if LONG else 500.0
 """From the reply of the command that feeds a client, which leaves after the commit, to what the client gets."""
-BYTES_EACH = 64 * 1024
 DATABASE = "many_blocked"
-CONNECTING = 500
-"""Connections that are made at a time: fewer than wait for being accepted."""
 
 
 @pytest.fixture(autouse=True)
-def many_files() -> Iterator[None]:
-    """As many descriptors as clients; servers inherit the limit."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = CLIENTS + 1000
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        if hard != resource.RLIM_INFINITY and hard < wanted:
-            pytest.skip(f"only {hard} files may be open here")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+def files() -> Iterator[None]:
+    with many_files():
+        yield
 
 
 @pytest.fixture

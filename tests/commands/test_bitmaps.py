@@ -77,7 +77,7 @@ _ENDS = (-1000, -49, -48, -7, -6, -2, -1, 0, 1, 5, 6, 7, 40, 47, 48, 1000)
         f"BITCOUNT {key}{rest}" for rest in (" 0", " x", " x 1", " 1 x", " 0 1 FOO", " x 1 FOO", " 1 x FOO", " 0 1 BIT",
         " 0 1 BYTE x", " 0 BIT", " 1.0 1", ' "" 1') for key in ("a", "b", "c")), "SET b foobar", "RPUSH c 1", *(
         f"BITCOUNT {key}{rest}" for rest in (" 0", " x", " x 1", " 1 x", " 0 1 FOO", " x 1 FOO", " 1 x FOO", " 0 1 BIT",
-        "", " 0 1", " 0 1 BYTE x") for key in ("b", "c")), oracle="redis74"),
+        "", " 0 1", " 0 1 BYTE x", " x y BIT x") for key in ("b", "c")), oracle="redis74"),
 )
 def test_bitcount(play: Play, case: Scenario) -> None:
     play(case)
@@ -104,7 +104,8 @@ _PATTERNS = (r'"\x00\x00\x00"', r'"\xff\xff\xff"', r'"\x00\xff\xf0"', r'"\xff\xf
         for end in (MIN, -1, MAX))),
     scenario("arguments are checked, of an absent key too", "SET b foobar", "RPUSH c 1", *(
         f"BITPOS {key} {rest}" for rest in ("x", "2", "-1", "1 x", "1 1 x", "1 x 1", "2 x", "0 0 1 FOO", "0 x 1 FOO",
-        "0 1 x FOO", "0 1 x BIT", "0 0 1 BIT x", "0 0 BIT", "1 1 2 BIT", f"0 {MAX + 1}") for key in ("a", "b", "c")),
+        "0 1 x FOO", "0 1 x BIT", "0 0 1 BIT x", "0 0 BIT", "1 1 2 BIT", "0 x 1 BIT x",
+        "2 x 1 BIT x", f"0 {MAX + 1}") for key in ("a", "b", "c")),
         "BITPOS c 1", oracle="redis74"),
 )
 def test_bitpos(play: Play, case: Scenario) -> None:

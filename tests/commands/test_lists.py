@@ -1,11 +1,14 @@
 """Lists, compared with redis-server. Waiting for items is in test_blocking.py."""
 
+import os
+
 import pytest
 
 from tests.commands.conftest import Play
-from tests.commands.scenarios import Scenario, becomes, near, scenario, scenarios
+from tests.commands.scenarios import Scenario, becomes, deviates, near, scenario, scenarios
 from tests.services.raw_client import RawClient
 
+INSERTIONS = 10_000 if os.environ.get("ROWDIS_TEST_LONG") else 800
 KIB = 1024
 ROW = 64 * KIB
 MAX = 2**63 - 1
@@ -143,6 +146,10 @@ def test_blocking_commands_that_need_not_wait(play: Play, case: Scenario) -> Non
     scenario("LSET", "RPUSH l a b c", "LSET l 0 x", "LSET l -1 z", "LSET l 1 y", "LSET l 3 n", "LSET l -4 n",
              "LSET l abc n", "LSET nosuch abc n", "LSET nosuch 0 n", "LRANGE l 0 -1", "SET s x", "LSET s abc n",
              "LSET l 0 1", "LSET l 0 2", "LPOP l", "LRANGE l 0 -1"),
+    scenario("the least integer is no count", "RPUSH l a b", f"LREM l {MIN} a", f"LREM l {MIN + 1} a",
+             f"LREM nosuch {MIN} a", "SET s x", f"LREM s {MIN} a", f"LREM l {MIN - 1} a", oracle="redis74"),
+    scenario("LSET far beyond the end", "RPUSH l a b c", "LSET l 2147483647 x", "LRANGE l 0 -1",
+             deviates("LSET l 4294967296 x", "lset-index", b"-ERR index out of range"), oracle="redis74"),
     scenario("LSET in a list with gaps", "RPUSH l a b c d", "LREM l 1 b", "LSET l 1 x", "LSET l -1 y", "LRANGE l 0 -1"),
     *(scenario(f"LTRIM {start} {stop}", "RPUSH l a b c d e", f"LTRIM l {start} {stop}", "LRANGE l 0 -1", "RPUSH l f",
                "LPUSH l g", "LRANGE l 0 -1")
@@ -261,7 +268,7 @@ def test_pipeline_of_thousands_of_pushes_and_pops(client: RawClient) -> None:
 @pytest.mark.parametrize("where", ["BEFORE", "AFTER"])
 def test_thousands_of_insertions_at_one_spot(client: RawClient, where: str) -> None:
     client.call("RPUSH", "l", *range(10), "pivot", *range(10, 20))
-    count = 2500
+    count = INSERTIONS
     replies = client.pipeline([("LINSERT", "l", where, "pivot", b"x%d" % number) for number in range(count)])
     assert replies == [b":%d\r\n" % (22 + number) for number in range(count)]
     middle = [b"x%d" % number for number in range(count)]

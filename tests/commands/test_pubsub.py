@@ -3,42 +3,19 @@
 Redis 7.0 sends what a client publishes to itself in front of the reply, later versions behind it; so 7.4 is asked.
 """
 
-import contextlib
 import re
 
 import hiredis
 import pytest
 
 from tests.commands.conftest import Play
-from tests.commands.dialogues import Dialogue, dialogue, dialogues, hold
-from tests.commands.masks import masked, shaped
-from tests.commands.scenarios import Scenario, scenario, scenarios, words
+from tests.commands.dialogues import Dialogue, dialogue, dialogues, heard, hold, monologue
+from tests.commands.masks import shaped
+from tests.commands.scenarios import Scenario, scenario, scenarios
 from tests.conftest import Combination
 from tests.services.raw_client import ConnectionClosed, RawClient, encode_command
 from tests.services.redis_oracle import RedisOracle
 from tests.services.rowdis import Rowdis
-
-FENCE = b"the end"
-
-
-def heard(client: RawClient, lines: tuple[str, ...], *, together: bool) -> list[bytes]:
-    """All that a client reads after these commands, up to its last PING or until the connection is closed."""
-    requests = [encode_command(words(line)) for line in lines] + [encode_command(["PING", FENCE])]
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        for data in [b"".join(requests)] if together else requests:
-            client.send_raw(data)
-    replies: list[bytes] = []
-    try:
-        while not replies or not replies[-1].endswith(FENCE + b"\r\n"):
-            replies.append(masked(client.read()))
-    except ConnectionClosed:
-        replies.append(b"closed")
-    return replies
-
-
-def monologue(name: str, *lines: str) -> object:
-    """One client's commands; how many replies each has is for the server to say."""
-    return pytest.param(lines, id=name)
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["pipeline", "one after the other"])

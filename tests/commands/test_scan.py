@@ -47,7 +47,8 @@ def fill(client: RawClient, names: list[bytes]) -> None:
     scenario("cursors are checked", "SCAN abc", "SCAN 1.0", "SCAN 1x", "SCAN 0x0", "SCAN 00",
              "SCAN 99999999999999999999999"),
     scenario("odd cursors are judged as in Redis 7.4", "SCAN -1", "SCAN 18446744073709551616", "SCAN +0", 'SCAN " 0"',
-             "SCAN 18446744073709551615", "SCAN -0", 'SCAN ""', oracle="redis74"),
+             "SCAN 18446744073709551615", "SCAN -0", 'SCAN ""', "SCAN -9223372036854775809",
+             "SCAN -9223372036854775808", r'SCAN "0\x00-1"', r'SCAN "-1\x00"', r'SCAN "\x00"', oracle="redis74"),
     scenario("an unknown type is one that no key has", "SET a 1", "SCAN 0 TYPE foo", 'SCAN 0 TYPE ""'),
     scenario("the number of words is checked", "KEYS", "KEYS a b", "RANDOMKEY a", "DBSIZE a"),
     scenario("KEYS with patterns", "MSET hello 1 hallo 1 hxllo 1 hllo 1 heeeello 1 h[llo 1 other 1", *(

@@ -213,7 +213,7 @@ def test_each_member_of_a_small_set_is_popped_as_often_as_any_other(
 ) -> None:
     """Some pops of a batch at once, and one by one: members are found in other ways."""
     names = [f"m{number}" for number in range(size)]
-    rounds = 40 * size
+    rounds = 25 * size
     commands = [line for _ in range(rounds) for line in (("SADD", "s", *names), ("SPOP", "s"))]
     first: Counter[bytes] = Counter()
     for start in range(0, len(commands), 2 * together):

@@ -40,6 +40,9 @@ def automatic(line: Line) -> Step:
 @scenarios(
     stream("entries are given back in order", *filled("1-1", "1-2", "5"), "XLEN s", "XRANGE s - +", "XREVRANGE s + -",
            "TYPE s", "XLEN nosuch", "XRANGE nosuch - +", "XREVRANGE nosuch + -"),
+    stream("a NUL ends an id", r'XADD s "5-1\x00" f v', r'XADD s "6\x00-3" f v', r'XADD s "7-\x00" f v',
+           r'XADD s "\x00" f v', r'XADD s "8--1\x00" f v', "XRANGE s - +", r'XRANGE s "5-1\x00" "(6\x007"',
+           r'XDEL s "6\x00"', "XLEN s"),
     stream("an id must be greater than the last", *filled("5-5"), "XADD s 5-5 f v", "XADD s 5-4 f v", "XADD s 4 f v",
            "XADD s 5 f v", "XADD s 5-6 f v", "XADD s 0-0 f v", "XADD t 0-0 f v", "XADD t 0 f v", "EXISTS t"),
     stream("part of an id may be chosen by the server", "XADD s 5-* f v", "XADD s 5-* f v", "XADD s 7-* f v",

@@ -33,6 +33,15 @@ EQUAL = [word for n in range(2500) for word in (7, b"m%04d" % n)]
              "ZREVRANGEBYSCORE z 4 2 LIMIT 1 2", "ZREVRANGEBYSCORE z 4 2 LIMIT 3 2", "ZRANGE z 2 4 BYSCORE LIMIT 2 1",
              "ZRANGE z 4 2 BYSCORE LIMIT 0 1 REV", "ZRANGEBYSCORE z 2 4 LIMIT 0 1 LIMIT 1 1",
              "ZRANGEBYSCORE z 2 4 LIMIT 9223372036854775807 9223372036854775807"),
+    scenario("a negative offset counts from the end of the range in a large sorted set",
+             ("ZADD", "z", *(word for n in range(9) for word in (n, f"m{n}")), 9, b"x" * 65),
+             ("ZADD", "y", *(word for n in range(9) for word in (0, f"m{n}")), 0, b"x" * 65), *(
+        line.format(limit)
+        for limit in ("-1 -1", "-2 1", "-5 2", "-5 -1", "-6 9", "-3 0", "-9223372036854775808 1")
+        for line in ("ZRANGEBYSCORE z 2 6 LIMIT {}", "ZREVRANGEBYSCORE z 6 2 WITHSCORES LIMIT {}",
+                     "ZRANGEBYLEX y [m2 [m6 LIMIT {}", "ZRANGE y [m6 (m1 BYLEX REV LIMIT {}",
+                     "ZRANGESTORE d z 2 6 BYSCORE LIMIT {}", "ZRANGEBYSCORE z 6 2 LIMIT {}")
+    ), oracle="redis74"),
     scenario("bounds of scores as C reads them", FILL, 'ZRANGEBYSCORE z "" 2', 'ZRANGEBYSCORE z "(" 2',
              'ZRANGEBYSCORE z " 1" 2', 'ZRANGEBYSCORE z "1 " 2', 'ZRANGEBYSCORE z " " 2', "ZRANGEBYSCORE z 0x1 0x2",
              "ZRANGEBYSCORE z 1e400 2", "ZRANGEBYSCORE z -1e400 1e400", "ZRANGEBYSCORE z 1e-400 2",

@@ -16,6 +16,7 @@ LONG = b"\x00\xff member of 200 KB \r\n" * 10_000
 HEAD = b"h" * 64
 TIED = [HEAD + tail for tail in (b"", b"\x00", b"a", b"ab", b"b", b"\xff", b"\xff\xff")]
 MANY = [word for n in range(300) for word in (n % 50, b"m%d" % n)]
+FRACTIONS = [word for n in range(100) for word in (repr(n * 0.7 * 10.0 ** (n % 31 - 9)), b"m%d" % n)]
 
 
 def _parsed(reply: bytes) -> Any:
@@ -62,7 +63,13 @@ def _scanned(line: str) -> Step:
              "ZRANGE z 0 -1 WITHSCORES", "ZRANGEBYSCORE z (-5e-324 (5e-324", "ZRANGEBYSCORE z (0 (5e-324",
              "ZINCRBY z 1.7976931348623157e308 c",
              "ZADD z 9007199254740993 f 0.1 g 3.14159 h 1e21 i 1e-7 j 123456789 k",
-             "ZRANGE z 0 -1 WITHSCORES"),
+             "ZRANGE z 0 -1 WITHSCORES", oracle="redis74"),
+    scenario("scores are written in few digits", ("ZADD", "z", *FRACTIONS), "ZRANGE z 0 -1 WITHSCORES", "ZSCAN z 0",
+             "ZMSCORE z m0 m3", "ZINCRBY z 0.1 m5", "ZADD z INCR -3.3 m7", "ZRANK z m9 WITHSCORE", "ZPOPMIN z",
+             "ZMPOP 1 z MAX COUNT 2", "BZPOPMAX z 0", "ZRANDMEMBER z 0 WITHSCORES", "ZCARD z",
+             "ZRANGEBYSCORE z (0.3 70 WITHSCORES", "ZDIFF 1 z WITHSCORES", "ZUNION 2 z z WEIGHTS 0.1 0.2 WITHSCORES",
+             "DEL z", "ZADD z 73.8882683 a", ("ZADD", "z", *MANY), "ZSCORE z a", "ZINCRBY z 1e-7 a",
+             oracle="redis74"),
     scenario("minus zero is lost in a small sorted set", "ZADD z -0 a 0 b", "ZRANGE z 0 -1 WITHSCORES",
              "ZINCRBY z -0 c",
              "ZSCORE z c", "ZADD z -0 d", "ZINCRBY z -0 d", "ZPOPMAX z"),

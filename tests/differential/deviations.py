@@ -1,4 +1,4 @@
-"""Every known difference between Rowdis and Redis, and which server is asked instead of redis-server 7.0.
+"""Every known difference between Rowdis and Redis, and what only Redis 7.4 can be asked.
 
 A scenario proves a difference with `deviates(...)`: it fails when the replies become equal, and `test_deviations.py`
 fails when nothing proves an entry. The page docs/deviations.md shows what stands here.
@@ -30,6 +30,12 @@ DEVIATIONS = {
         redis="keeps the time of the last access to each key.",
         rowdis="always says 0.",
         reason="Reading a key would have to write its row.",
+    ),
+    "lset-index": Deviation(
+        subject="LSET with an index of more than 32 bits",
+        redis="drops the upper bits, so that 4294967296 is the first item.",
+        rowdis="answers that it is out of range.",
+        reason="An item should not be lost by a wrong index.",
     ),
     "watch-absent": Deviation(
         subject="WATCH of an absent key",
@@ -102,6 +108,31 @@ DEVIATIONS = {
         "make more than `proto-max-bulk-len` bytes together.",
         reason="Elements are rows, so everything is looked at anyway.",
     ),
+    "migrate": Deviation(
+        subject="MIGRATE",
+        redis="sends the keys along with AUTH and SELECT, so they are restored in another database where the target "
+        "refuses one of these; whatever is no error confirms a key; a key can't go to another database of the same "
+        "server.",
+        rowdis="sends the keys when the target has agreed to AUTH and SELECT; only OK confirms a key; another database "
+        "of the same server is as good as any. It speaks to the target for at most twice the storage-timeout, "
+        "whatever time-out it is given.",
+        reason="Nothing should be restored where nobody looks for it, or deleted because of a stranger's answer. The "
+        "keys are locked in the database meanwhile.",
+    ),
+    "script-debug": Deviation(
+        subject="SCRIPT DEBUG YES, SCRIPT DEBUG SYNC",
+        redis="begins a session of its debugger for scripts.",
+        rowdis="answers that there is none.",
+        reason="The debugger is a protocol of its own that redis-cli speaks; a script can be debugged on Redis.",
+    ),
+    "lua-shared": Deviation(
+        subject="Scripts: `getmetatable('')`, `setfenv(0, ...)`, `newproxy(true)`",
+        redis="lets a script change the methods of strings and the environment of the whole interpreter, and give "
+        "objects a finalizer.",
+        rowdis="refuses it.",
+        reason="Later scripts, of other clients, would see the changes; a finalizer runs in the middle of other "
+        "scripts and can't be stopped.",
+    ),
 }
 
 
@@ -129,4 +160,4 @@ ORACLES = {
     "hpttl": "redis74",
     "httl": "redis74",
 }
-"""By command in the style of COMMAND INFO, the fixture of the server that knows it where redis-server 7.0 does not."""
+"""By command in the style of COMMAND INFO, the fixture of the server to ask where `oracle` may not know it."""

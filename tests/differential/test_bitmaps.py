@@ -25,7 +25,7 @@ def _commands(draw: st.DrawFn, *, loose: bool = True) -> Command:
 
 
 def test_random_commands_about_bits_are_answered_as_redis_answers_them(
-    rowdis: Rowdis, oracle: RedisOracle, combination: Combination, seed: int
+    rowdis: Rowdis, redis74: RedisOracle, combination: Combination, seed: int
 ) -> None:
     machine = telling(StringTwins, _commands(), exact=_commands(loose=False))
-    hold(machine, rowdis, oracle, combination, seed, examples=25)
+    hold(machine, rowdis, redis74, combination, seed, examples=25)

@@ -29,6 +29,6 @@ class GeoTwins(Twins):
 
 
 def test_random_commands_about_positions_are_answered_as_redis_answers_them(
-    rowdis: Rowdis, oracle: RedisOracle, combination: Combination, seed: int
+    rowdis: Rowdis, redis74: RedisOracle, combination: Combination, seed: int
 ) -> None:
-    hold(telling(GeoTwins, geo.commands(NAMES)), rowdis, oracle, combination, seed, steps=25)
+    hold(telling(GeoTwins, geo.commands(NAMES)), rowdis, redis74, combination, seed, steps=25)

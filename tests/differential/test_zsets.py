@@ -25,7 +25,7 @@ class ZsetTwins(Twins):
 
 @pytest.mark.parametrize("part", range(2))
 def test_random_commands_about_sorted_sets_are_answered_as_redis_answers_them(
-    rowdis: Rowdis, oracle: RedisOracle, combination: Combination, seed: int, part: int
+    rowdis: Rowdis, redis74: RedisOracle, combination: Combination, seed: int, part: int
 ) -> None:
     machine = telling(ZsetTwins, zsets.commands(NAMES), together=20)
-    hold(machine, rowdis, oracle, combination, 2 * seed + part, examples=25)
+    hold(machine, rowdis, redis74, combination, 2 * seed + part, examples=25)

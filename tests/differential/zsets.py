@@ -16,7 +16,8 @@ Words = SearchStrategy[tuple[bytes, ...]]
 _HEAD = b"h" * 64
 MEMBERS = (b"", b"a", b"b", b"c", b"a\x00", b"\xff", *[b"m%d" % n for n in range(12)], _HEAD, _HEAD + b"a",
            _HEAD + b"b", b"h" * 63, b"\xff" * 70)  # fmt: skip
-_SCORES = (b"0", b"0", b"-0", b"1", b"1", b"2", b"2.5", b"-1", b"inf", b"-inf", b"1e300", b"5e-324")
+_SCORES = (b"0", b"0", b"-0", b"1", b"1", b"2", b"2.5", b"-1", b"0.1", b"73.8882683", b"inf", b"-inf", b"1e300",
+           b"5e-324")  # fmt: skip
 _WRONG = (b"abc", b"nan", b"1e400")
 
 

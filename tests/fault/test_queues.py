@@ -19,7 +19,7 @@ from tests.services.process import wait_until
 from tests.services.raw_client import Argument, ConnectionClosed, RawClient
 
 LONG = bool(os.environ.get("ROWDIS_TEST_LONG"))
-JOBS = 100_000 if LONG else 2_000
+JOBS = 100_000 if LONG else 1_000
 PRODUCERS, WORKERS = 4, 16
 LIMIT_S = 1200.0 if LONG else 120.0
 

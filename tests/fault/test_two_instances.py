@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from storage.unit import digest_of
+from storage.key_rows import digest_of
 from tests.fault.world import NULL, OK, Load, World, array, bulk, integer
 from tests.services.mariadb import MariaDB
 from tests.services.process import wait_until

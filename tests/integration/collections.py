@@ -3,12 +3,12 @@
 from typing import Any
 
 from storage import hashes, lists, sets, streams, strings, zsets
+from storage.key_rows import digest_of
 from storage.keyspace import Keyspace
 from storage.owned import HASH_EXPIRY, OWNED_TABLES, OwnedTable
 from storage.stream_entries import entries_of
 from storage.stream_groups import groups_of
 from storage.stream_pending import Delivery, pending_of
-from storage.unit import digest_of
 from tests.integration.conftest import Store
 
 #: Three chunks.

@@ -12,6 +12,7 @@ import pytest
 from storage import schema, strings
 from storage.check import Finding, check
 from storage.clock import Clock
+from storage.connection import Connection
 from storage.database import Database
 from storage.dialect import Limits
 from storage.effects import Wanted
@@ -106,10 +107,10 @@ class Store:
 
     def empty(self) -> None:
         """Delete all keys and what hangs on them; the schema, the sequence and the map of databases stay."""
-        names = [f"rowdis_{name}" for name in ("key", "garbage", "marker", "worker", "instance", "space")]
-        for name in [*names, *(table.name for table in OWNED_TABLES)]:
+        names = ("key", "garbage", "marker", "worker", "instance", "space", "script", "library")
+        for name in [*(f"rowdis_{name}" for name in names), *(table.name for table in OWNED_TABLES)]:
             self.sql(f"DELETE FROM {name}")
-        self.sql("DELETE FROM rowdis_meta WHERE name NOT IN ('schema_version', 'epoch')")
+        self.sql("DELETE FROM rowdis_meta WHERE name NOT IN ('schema_version', 'epoch', 'scripts', 'functions')")
 
     def check(self, *, repair: bool = False) -> list[Finding]:
         return check(self.database, repair=repair)
@@ -144,3 +145,18 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     with Store(request.getfixturevalue(f"{request.param}_target")) as store:
         yield store
         store.empty()
+
+
+@pytest.fixture
+def trips(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The templates of the statements that leave together from now on, a list for each round trip."""
+    sent: list[list[str]] = []
+    send = Connection.send
+
+    def noting(connection: Connection) -> None:
+        if connection._trip:
+            sent.append([template for _, template, _ in connection._trip])
+        send(connection)
+
+    monkeypatch.setattr(Connection, "send", noting)
+    return sent

@@ -12,9 +12,10 @@ import pytest
 from storage import strings
 from storage.check import MAX_TOLD
 from storage.errors import SchemaError
+from storage.key_rows import digest_of
 from storage.keyspace import Keyspace
 from storage.strings import CHUNK
-from storage.unit import GARBAGE_KEY, GARBAGE_SPACE, digest_of
+from storage.unit import GARBAGE_KEY, GARBAGE_SPACE
 from tests.integration.conftest import Store
 
 SHORT = b"value"
@@ -150,6 +151,8 @@ DAMAGES = [
     Damage("worker of nobody", run("INSERT INTO rowdis_worker (incarnation, instance, epoch) VALUES (77,76,1)",
                                    "INSERT INTO rowdis_marker (incarnation, unit, attempt) VALUES (77,1,1)"),
            "worker 77 belongs to instance 76, which is gone"),
+    Damage("script of another name", run("INSERT INTO rowdis_script (sha, body) VALUES (REPEAT('x',20),'return 1')"),
+           "the script 7878787878787878787878787878787878787878 is not the one of this SHA-1"),
     Damage("number beyond the sequence", number_beyond_the_sequence, f"has the number {10**15}"),
 ]  # fmt: skip
 

@@ -10,12 +10,12 @@ import pytest
 
 from storage import hashes, keys, lists, sets, streams, zsets
 from storage.hashes import HashState
+from storage.key_rows import State, digest_of
 from storage.keyspace import Keyspace
 from storage.list_state import STRIDE, ListState
 from storage.sets import SetState
 from storage.stream_entries import entries_of
 from storage.streams import StreamState
-from storage.unit import State, digest_of
 from storage.zset_order import ZsetState
 from tests.integration.collections import NAMES, contents, fill
 from tests.integration.conftest import Store

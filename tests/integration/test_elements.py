@@ -4,30 +4,15 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from storage.connection import Connection
 from storage.elements import FIRST, PAGE, Elements, elements_of
+from storage.key_rows import KeyRow, Type, digest_of
+from storage.key_writer import MAX_ROWS
 from storage.keyspace import Keyspace
 from storage.sets import TABLE, Member, SetState
-from storage.unit import MAX_ROWS, KeyRow, Type, digest_of
 from tests.integration.conftest import Store
 
 LONG = bytes(range(256)) * 1000
 NAMES = [b"m%d" % number for number in range(20)]
-
-
-@pytest.fixture
-def trips(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The templates of the statements that leave together from now on, a list for each round trip."""
-    sent: list[list[str]] = []
-    send = Connection.send
-
-    def noting(connection: Connection) -> None:
-        if connection._trip:
-            sent.append([template for _, template, _ in connection._trip])
-        send(connection)
-
-    monkeypatch.setattr(Connection, "send", noting)
-    return sent
 
 
 def about(trips: list[list[str]], word: str) -> list[str]:

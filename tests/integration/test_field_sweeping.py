@@ -7,8 +7,8 @@ import pytest
 from storage import hashes
 from storage.connection import Connection
 from storage.housekeeping import Housekeeper
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
-from storage.unit import KeyRow, Type
 from tests.integration.conftest import Store
 from tests.integration.test_units import lock, program
 

@@ -8,10 +8,10 @@ import pytest
 
 from storage import list_items, list_room, list_state, list_values, lists, overflow
 from storage.connection import Connection
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace
 from storage.list_items import items_of
 from storage.list_state import STRIDE, state_of
-from storage.unit import KeyRow, Type
 from tests.integration.conftest import Store
 
 NAME = b"list"

@@ -12,8 +12,9 @@ from storage import strings
 from storage.connection import Connection
 from storage.errors import Conflict, Duplicate, LockWait, LostConnection, NotApplied, StorageError
 from storage.execution import Patience, Plan
+from storage.key_rows import digest_of
 from storage.keyspace import Keyspace
-from storage.unit import Attempt, digest_of
+from storage.unit import Attempt
 from tests.integration.conftest import Store
 from tests.services.process import wait_until
 

@@ -8,9 +8,9 @@ import pytest
 
 from storage import elements, overflow, zset_ranges, zset_samples, zset_windows, zsets
 from storage.connection import Connection
+from storage.key_rows import KeyRow, Type
 from storage.keyspace import Keyspace, keyspace_of
 from storage.scores import encode
-from storage.unit import KeyRow, Type
 from storage.zset_order import BEGIN, END, Entry, Place, ZsetState, behind, ceiling, floor, state_of
 from storage.zset_windows import End
 from tests.integration.conftest import Store
@@ -30,7 +30,8 @@ def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every limit so low that short sorted sets are treated as long ones are."""
     for module, name, value in (
         (elements, "PAGE", 4), (zsets, "PAGE", 4), (zset_ranges, "PAGE", 4), (zset_ranges, "_FAR", 3),
-        (zsets, "NEAR", 3), (zsets, "FEW", 3), (zset_windows, "_TOO_MANY", 9), (overflow, "INLINE", 150),
+        (zsets, "NEAR", 3), (zsets, "FEW", 3), (zsets, "DELETED", 5),
+        (zset_windows, "_TOO_MANY", 9), (overflow, "INLINE", 150),
     ):  # fmt: skip
         monkeypatch.setattr(module, name, value)
 

@@ -1,15 +1,13 @@
-"""The oracles of the property tests: redis-servers of their own, spoken to in raw bytes over a Unix socket."""
+"""The oracles of the property tests, spoken to in raw bytes over a Unix socket."""
 
-import os
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any
 
 import hiredis
 import pytest
 
-from tests.services.process import Missing
+from tests.conftest import another_oracle, services
 from tests.services.redis_oracle import RedisOracle
 
 _TIME_LIMIT_S = 20.0
@@ -58,35 +56,17 @@ class Conversation:
         return sock
 
 
-def _without_oracle(reason: str) -> NoReturn:
-    """Skip on a laptop; fail in CI, where a test that silently does not run proves nothing."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
+@pytest.fixture(scope="session")
+def redis_oracle(oracle: RedisOracle) -> Conversation:
+    return Conversation(oracle)
 
 
-@contextmanager
-def _redis(options: Sequence[str] = ()) -> Iterator[Conversation]:
-    server = RedisOracle(options)
-    try:
-        server.start()
-    except Missing as missing:
-        _without_oracle(str(missing))
-    try:
+@pytest.fixture(scope="session")
+def redis74_oracle(redis74: RedisOracle) -> Conversation:
+    return Conversation(redis74)
+
+
+@pytest.fixture(scope="session")
+def redis_oracle_with_password(pytestconfig: pytest.Config) -> Iterator[Conversation]:
+    with services(), another_oracle(pytestconfig, ["--requirepass", "secret"]) as server:
         yield Conversation(server)
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="session")
-def redis_oracle() -> Iterator[Conversation]:
-    with _redis() as conversation:
-        if b"redis_version:7.0." not in conversation.converse(b"INFO server\r\n"):
-            _without_oracle("redis-server is not of version 7.0, whose texts and numbers these tests expect")
-        yield conversation
-
-
-@pytest.fixture(scope="session")
-def redis_oracle_with_password() -> Iterator[Conversation]:
-    with _redis(["--requirepass", "secret"]) as conversation:
-        yield conversation

@@ -13,8 +13,8 @@ from redis._parsers import Encoder, _RESP2Parser, _RESP3Parser
 
 from protocol.encoder import LARGE, encode, encode_parts
 from protocol.errors import CommandError
-from protocol.numbers import format_double
 from protocol.replies import NULL_ARRAY, BigNumber, Double, Map, NullArray, Push, Reply, SetOf, Simple, Verbatim
+from protocol.shortest import format_double
 
 lines = st.binary(max_size=20).filter(lambda line: b"\r" not in line and b"\n" not in line)
 bulks = st.one_of(st.binary(max_size=40), st.integers(1000, 1100).map(lambda size: b"\r" * size))

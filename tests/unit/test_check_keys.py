@@ -4,7 +4,7 @@ import pytest
 
 from storage.check import Finding
 from storage.check_keys import KeyRecord, key_problems
-from storage.unit import Type, digest_of
+from storage.key_rows import Type, digest_of
 
 SOUND = KeyRecord(
     space=1, digest=digest_of(b"k"), name=b"k", key_id=0, type=int(Type.STRING), version=7, expire_at=None, size=5,

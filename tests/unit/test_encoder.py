@@ -23,7 +23,7 @@ FORMS: list[tuple[Any, bytes, bytes]] = [
     (Simple(b"a\r\nb"), b"+a  b\r\n", b"+a  b\r\n"),
     (CommandError(b"ERR no"), b"-ERR no\r\n", b"-ERR no\r\n"),
     (CommandError(b"ERR a\r\nb\r\n"), b"-ERR a  b\r\n", b"-ERR a  b\r\n"),
-    (Double(0.1), b"$19\r\n0.10000000000000001\r\n", b",0.10000000000000001\r\n"),
+    (Double(0.1), b"$3\r\n0.1\r\n", b",0.1\r\n"),
     (Double(3), b"$1\r\n3\r\n", b",3\r\n"),
     (DoubleText(b"0.10000000000000001"), b"$19\r\n0.10000000000000001\r\n", b",0.10000000000000001\r\n"),
     (Double("-inf"), b"$4\r\n-inf\r\n", b",-inf\r\n"),
