@@ -210,15 +210,18 @@ class Executor:
         else:
             # Behind the keys: in front of them, the map might change in between.
             attempt.guard = guard
-        attempt.begin(plan.keys, values_wanted=plan.values)
-        connection.send()
-        if epochs[0] != ((self._map.epoch,),):
-            raise GuardFailed("the map of databases has changed")
-        result = body(attempt)
-        if snapshot:
-            connection.defer("COMMIT")
+        try:
+            attempt.begin(plan.keys, values_wanted=plan.values)
             connection.send()
-        return result
+            if epochs[0] != ((self._map.epoch,),):
+                raise GuardFailed("the map of databases has changed")
+            result = body(attempt)
+            if snapshot:
+                connection.defer("COMMIT")
+                connection.send()
+            return result
+        finally:
+            attempt.let_go()
 
     # -- shared by reading and writing units
 
@@ -375,6 +378,9 @@ class _WritingUnit(Generic[T]):
             if isinstance(error, Conflict) and attempt is not None:
                 self._touched = touched_keys(attempt)
             raise
+        finally:
+            if attempt is not None:
+                attempt.let_go()
         executor.applied(self._number, attempt.map, smoothly=self._smooth)
         return result
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.commands.conftest import Play
-from tests.commands.scenarios import Scenario, deviates, scenario, scenarios
+from tests.commands.scenarios import Scenario, Step, deviates, scenario, scenarios
 from tests.services.mariadb import MariaDB
 from tests.services.process import wait_until
 from tests.services.raw_client import ConnectionClosed, RawClient
@@ -37,8 +37,14 @@ def test_databases(play: Play, case: Scenario) -> None:
     play(case)
 
 
+def _is_role_of_master(ours: bytes, theirs: bytes) -> bool:
+    """Redis counts what replicas would have got, since a command made it begin with that."""
+    counted = re.sub(rb":\d+", b":0", theirs)
+    return ours == counted == b"*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"
+
+
 @scenarios(
-    scenario("roles and saves", "ROLE", "ROLE a", "SAVE", "SAVE a", "LASTSAVE a", "BGSAVE a", "BGSAVE SCHEDULE a",
+    scenario("roles and saves", Step((b"ROLE",), _is_role_of_master), "ROLE a", "SAVE", "SAVE a", "LASTSAVE a", "BGSAVE a", "BGSAVE SCHEDULE a",
              "BGREWRITEAOF a", "TIME a"),
     scenario("a save may begin while one runs", "MULTI", "BGSAVE", "BGSAVE",
              deviates("EXEC", "saves", b"*2\r\n" + 2 * b"+Background saving started\r\n")),
