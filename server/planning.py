@@ -85,7 +85,7 @@ def plan(session: Session, queue: deque[Request], large: bool) -> Run:
             session.last_command = command
             if session.reply_mode != "on" and _mute(session):
                 run.mute()
-            if command.with_session and run.watched is None:
+            if command.watches and run.watched is None:
                 run.watched = session.watched
             if session.tracking is not None:
                 session.instance.tracking.plan(session.tracking, run, command, request)

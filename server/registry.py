@@ -126,6 +126,8 @@ class Command:
     slow: bool = False
     single_key: bool = False
     with_session: bool = False
+    #: It looks at, or changes, what its client watches.
+    watches: bool = False
     no_script: bool = False
     calls: int = 0
     failed_calls: int = 0
@@ -143,6 +145,7 @@ class Command:
         self.no_script = bool(self.flags & Is.NOSCRIPT)
         self.slow = self.way is Way.SLOW
         self.with_session = self.takes == ("Keyspace", "Session")
+        self.watches = self.with_session and self.group == "transactions"
         spec = self.keys[0] if len(self.keys) == 1 else None
         self.single_key = isinstance(spec, Keys) and (spec.first, spec.last) == (1, 1)
 

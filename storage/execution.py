@@ -361,6 +361,9 @@ class _WritingUnit(Generic[T]):
                 )
                 result = self._body(attempt)
                 attempt.finish()
+                if self._unsettled and time.monotonic() >= self._deadline:
+                    # The client is being told that nobody knows: find out, and let no further COMMIT change the answer.
+                    raise NotApplied("the database was away for too long")
                 if self._plan.gate is not None:
                     self._plan.gate.enter()
                 self._unsettled[self._tries] = result, attempt.map

@@ -44,8 +44,8 @@ def _is_role_of_master(ours: bytes, theirs: bytes) -> bool:
 
 
 @scenarios(
-    scenario("roles and saves", Step((b"ROLE",), _is_role_of_master), "ROLE a", "SAVE", "SAVE a", "LASTSAVE a", "BGSAVE a", "BGSAVE SCHEDULE a",
-             "BGREWRITEAOF a", "TIME a"),
+    scenario("roles and saves", Step((b"ROLE",), _is_role_of_master), "ROLE a", "SAVE", "SAVE a", "LASTSAVE a",
+             "BGSAVE a", "BGSAVE SCHEDULE a", "BGREWRITEAOF a", "TIME a"),
     scenario("a save may begin while one runs", "MULTI", "BGSAVE", "BGSAVE",
              deviates("EXEC", "saves", b"*2\r\n" + 2 * b"+Background saving started\r\n")),
     scenario("WAIT counts no replicas", "SET a 1", "WAIT 0 0", "WAIT 1 10", "WAIT -1 10", "WAIT a 0", "WAIT 0 a",
