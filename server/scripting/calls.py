@@ -16,7 +16,7 @@ from server.keyspecs import Request
 from server.registry import Command, find
 from server.scripting import habits
 from server.scripting.habits import Habit
-from server.scripting.pace import BRIEF_S, LongRun, TakesLong, remember
+from server.scripting.pace import BRIEF_S, LongRun, TakesLong, forget, remember
 from server.scripting.runtime import Ended
 from server.session import Blocked, Later, NoReply, Pushes, Session
 from storage.effects import Message, Read
@@ -113,6 +113,8 @@ class ScriptCall:
     def __exit__(self, kind: type[BaseException] | None, *problem: object) -> None:
         if self._run is not None:
             self._instance.pace.end(self._run)
+            if time.monotonic() - self._began < BRIEF_S:
+                forget(self.label)
         if kind is None:
             if self._writes:
                 habits.note(self.label, Habit.WRITES if self.wrote else Habit.GLANCES)

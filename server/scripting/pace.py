@@ -1,7 +1,8 @@
 """How long a script may run: briefly beside others in a unit, by itself until somebody ends it.
 
 A script that takes long would keep those waiting whose commands share its unit.  It is given up, the unit is run again
-without it, and the script by itself in the slow lane; what was slow once goes there at once the next time.
+without it, and the script by itself in the slow lane.  What was slow goes there at once the next time, until it has
+proved to be quick.
 """
 
 from __future__ import annotations
@@ -41,6 +42,13 @@ def remember(label: bytes) -> None:
         _SLOW[label.lower()] = None
         if len(_SLOW) > MAX_REMEMBERED:
             del _SLOW[next(iter(_SLOW))]
+
+
+def forget(label: bytes) -> None:
+    """It did not take long by itself: when it did, the database may have been slow, or its arguments others."""
+    if label.lower() in _SLOW:
+        with _LOCK:
+            _SLOW.pop(label.lower(), None)
 
 
 def takes_long(command: str, request: Request) -> bool:
