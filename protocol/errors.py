@@ -102,10 +102,6 @@ def invalid_cursor() -> CommandError:
     return CommandError(b"ERR invalid cursor")
 
 
-def timeout_not_a_float() -> CommandError:
-    return CommandError(b"ERR timeout is not a float or out of range")
-
-
 def timeout_not_an_integer() -> CommandError:
     return CommandError(b"ERR timeout is not an integer or out of range")
 
@@ -163,15 +159,6 @@ def no_auth() -> CommandError:
 
 def wrong_password() -> CommandError:
     return CommandError(b"WRONGPASS invalid username-password pair or user is disabled.")
-
-
-def no_permission(name: bytes) -> CommandError:
-    """`name` as the command table has it: `b"set"`, `b"config|set"`."""
-    return CommandError(b"NOPERM this user has no permissions to run the '%b' command" % name.lower())
-
-
-def no_channel_permission() -> CommandError:
-    return CommandError(b"NOPERM this user has no permissions to access one of the channels used as arguments")
 
 
 def unsupported_protocol() -> CommandError:

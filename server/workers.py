@@ -225,6 +225,10 @@ class Worker(threading.Thread):
             try:
                 self._feed(batch, waiters, deadline)
                 return
+            except Indeterminate:
+                # They may have been given something; to look again could take a second time.
+                batch.stuck.update(waiters)
+                return
             except Exception as error:
                 log.debug("blocked clients are served one by one: %s", type(error).__name__)
         held: set[Name] = set().union(*[waiter.seen for waiter in batch.stuck])
